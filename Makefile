@@ -1,0 +1,88 @@
+# `make help` lists the targets. Everything is installed into .venv; nothing else is touched.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+# The targets of `make test` must run in their order: what fails fast comes first.
+.NOTPARALLEL:
+
+PORT ?= 8000
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+FITS := -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))'
+# Expanded only when an environment has to be made.
+FIND_PYTHON = for p in python3 python3.13 python3.12 python3.11; do \
+	if $$p $(FITS) 2>/dev/null; then echo $$p; break; fi; done
+PYTHON ?= $(shell $(FIND_PYTHON))
+NO_PYTHON := No Python 3.11, 3.12 or 3.13 found. Install one, or name it: make PYTHON=/path/to/python3
+
+.PHONY: help env book page test unit notebooks pages browser serve lock sync lint bench clean
+
+help:  ## This list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 20
+
+env: $(STAMP)  ## Make .venv and install what requirements.lock says (idempotent)
+
+$(STAMP): requirements.lock pyproject.toml
+	@if [ -z "$(PYTHON)" ] || ! $(PYTHON) $(FITS) 2>/dev/null; then echo "$(NO_PYTHON)" >&2; exit 2; fi
+	@if ! $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null; then \
+		echo "$(PYTHON) cannot make environments. On Debian or Ubuntu: apt install python3-venv" >&2; exit 2; fi
+	@# An environment whose interpreter is gone, or too old or too new, is made again.
+	@if ! $(BIN)/python $(FITS) 2>/dev/null; then \
+		echo "Making $(VENV) with $$($(PYTHON) --version)"; $(PYTHON) -m venv --clear $(VENV); fi
+	@echo "Installing from requirements.lock into $(VENV) (about 5 GB on disk, minutes the first time)"
+	@if [ ! -x $(BIN)/uv ]; then $(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.5,<1'; fi
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet -r requirements.lock
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $(STAMP)
+	@echo "Ready: $(BIN)/python"
+
+book: $(STAMP)  ## Execute the notebooks and build _build/html; warnings are errors
+	@$(BIN)/python book/build.py
+
+page: $(STAMP)  ## Build one page while writing it: make page NAME=notebooks/03_sensitivity
+	@$(BIN)/python book/build.py --page $(NAME)
+
+test: $(STAMP) lint browser unit notebooks book pages  ## Everything; at most 20 minutes on 2 cores
+	@echo "All tests passed."
+
+unit: $(STAMP)  ## The fast tests only
+	@$(BIN)/python -m pytest -q -n 2 -m "not notebook and not book"
+
+notebooks: $(STAMP)  ## Every notebook through papermill, profile smoke
+	@$(BIN)/python -m pytest -q -n 2 -m notebook --durations=0 --durations-min=1
+
+pages: $(STAMP)  ## The built pages in a headless browser
+	@$(BIN)/python -m pytest -q -m book
+
+browser:
+	@if command -v chromium >/dev/null && command -v chromedriver >/dev/null; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing chromium"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
+			--no-install-recommends chromium chromium-driver >/dev/null && exit 0; fi; \
+	echo "################ NO CHROMIUM: the built pages will NOT be tested in a browser."; \
+	echo "################ Install it (Debian: apt install chromium chromium-driver)."; \
+	if [ "$${QUEEN_REQUIRE_BROWSER:-}" = 1 ]; then exit 2; fi
+
+serve: $(STAMP)  ## Show the built book on localhost (PORT=8000)
+	@if [ ! -f _build/html/index.html ]; then echo "No book yet: run make book" >&2; exit 2; fi
+	@echo "http://127.0.0.1:$(PORT)/ (stop with Ctrl-C)"
+	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
+
+lock: $(STAMP)  ## Renew requirements.lock from requirements.txt
+	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
+		--no-emit-index-url --no-emit-find-links requirements.txt -o requirements.lock
+
+sync: $(STAMP)  ## Bring each notebook's .md and .ipynb in line (the newer one wins), without outputs
+	@$(BIN)/jupytext --sync notebooks/*.md
+	@$(BIN)/jupyter nbconvert --clear-output --inplace --log-level=WARN notebooks/*.ipynb
+
+lint: $(STAMP)  ## ruff
+	@$(BIN)/ruff check .
+
+bench: $(STAMP)  ## Time per query, in ratios to the bare victim
+	@$(BIN)/python -m benchmarks.queen
+
+clean:  ## Throw away the built book and the caches, not .venv
+	@rm -rf _build build .pytest_cache .ruff_cache .hypothesis book/assets/plotly.min.js

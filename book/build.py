@@ -1,0 +1,109 @@
+"""Build the book: execute the notebooks (profile cpu) and write _build/html.
+
+    python book/build.py                            the book, warnings are errors
+    python book/build.py --page notebooks/03_x      one page, into _build/page, for its author
+"""
+
+import argparse
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / "_build"
+
+
+def key() -> str:
+    """Hash of what the notebooks' results depend on beside their own text.
+
+    jupyter-cache only looks at a notebook's cells, not at what they import or read.
+    """
+    digest = hashlib.sha256(platform.python_version().encode())
+    files = [ROOT / "requirements.lock", *(ROOT / "queen_ref").rglob("*.py")]
+    files += [p for p in (ROOT / "book" / "results").rglob("*") if p.is_file()]
+    for path in sorted(files):
+        digest.update(f"\0{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def forget_stale_results() -> None:
+    stamp, now = BUILD / ".key", key()
+    if stamp.exists() and stamp.read_text() == now:
+        return
+    for name in (".jupyter_cache", ".doctrees", "html", "jupyter_execute", "page"):
+        shutil.rmtree(BUILD / name, ignore_errors=True)
+    BUILD.mkdir(exist_ok=True)
+    stamp.write_text(now)
+
+
+def write_plotly() -> None:
+    from plotly.offline import get_plotlyjs
+
+    path, text = ROOT / "book" / "assets" / "plotly.min.js", get_plotlyjs()
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
+
+
+def environment() -> dict[str, str]:
+    # Progress bars are for those who wait: in a page they leave empty boxes.
+    env = dict(os.environ, QUEEN_BOOK="1", PYTHONHASHSEED="0", TQDM_DISABLE="1")
+    # The same number of threads everywhere: floating-point sums depend on it.
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
+        env.setdefault(name, "2")
+    commit = subprocess.run(
+        ["git", "log", "-1", "--format=%ct"], cwd=ROOT, capture_output=True, text=True
+    )
+    if commit.returncode == 0:
+        # The date in the footer is that of the text, not of the build.
+        env.setdefault("SOURCE_DATE_EPOCH", commit.stdout.strip())
+    return env
+
+
+def jupyter_book(*options: str) -> int:
+    command = [Path(sys.executable).with_name("jupyter-book"), "build", ROOT, *options]
+    return subprocess.run(command, cwd=ROOT, env=environment()).returncode
+
+
+def build_book() -> int:
+    code = jupyter_book("-n", "-W", "--keep-going")
+    if code:
+        # Sphinx remembers pages it has read and would not repeat their warnings next time.
+        shutil.rmtree(BUILD / ".doctrees", ignore_errors=True)
+        print("The book was NOT built: see the warnings above.", file=sys.stderr)
+        return code
+    print(BUILD / "html" / "index.html")
+    return 0
+
+
+def build_page(name: str) -> int:
+    name = name.removesuffix(".md")
+    if not (ROOT / f"{name}.md").is_file():
+        print(f"No page {name}.md", file=sys.stderr)
+        return 2
+    out = BUILD / "page" / Path(name).name
+    out.mkdir(parents=True, exist_ok=True)
+    toc, config = out / "_toc.yml", out / "_config.yml"
+    toc.write_text(f"format: jb-book\nroot: {name}\n")
+    # Links to the pages left out cannot resolve, so warnings are not errors here.
+    text = (ROOT / "_config.yml").read_text()
+    config.write_text(text.replace("only_build_toc_files: false", "only_build_toc_files: true"))
+    code = jupyter_book("--toc", str(toc), "--config", str(config), "--path-output", str(out))
+    print(out / "_build" / "html" / f"{name}.html")
+    return code
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--page", help="build only this page, for example notebooks/03_sensitivity")
+    page = parser.parse_args().page
+    forget_stale_results()
+    write_plotly()
+    return build_page(page) if page else build_book()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,36 @@
+"""queen_ref: model extraction and the QUEEN defence, small enough to read.
+
+>>> import queen_ref as qr
+>>> queen = qr.Queen.fit(victim, images, labels, seed=0)
+>>> api = qr.BlackBox(queen, budget=1000)
+>>> substitute = qr.attacks.knockoff(api, pool, budget=1000, seed=0)
+"""
+
+from queen_ref import attacks, data, metrics, models, training
+from queen_ref.blackbox import BlackBox, BudgetExceeded
+from queen_ref.defenses import NoDefense
+from queen_ref.queen import (
+    Queen,
+    QueenConfig,
+    SensitivityLedger,
+    reverse_gradient,
+    single_query_sensitivity,
+)
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BlackBox",
+    "BudgetExceeded",
+    "NoDefense",
+    "Queen",
+    "QueenConfig",
+    "SensitivityLedger",
+    "attacks",
+    "data",
+    "metrics",
+    "models",
+    "reverse_gradient",
+    "single_query_sensitivity",
+    "training",
+]

@@ -1,0 +1,28 @@
+"""Query policies: which images a thief sends.
+
+KnockoffNets' random policy (Orekondy et al., 2019) shuffles a pool of natural images once
+and sends the first `budget` of them. It needs no knowledge of the victim at all.
+"""
+
+import torch
+from torch import Tensor
+
+from queen_ref.checks import check_images, check_number
+
+
+def random_queries(pool: Tensor, budget: int, seed: int = 0) -> Tensor:
+    """`budget` images of the pool (N, C, H, W), drawn without replacement.
+
+    A larger budget with the same seed extends the smaller one: its first images are the same.
+    Errors: `ValueError` when the pool is smaller than the budget.
+
+    >>> queries = random_queries(pool, budget=1000, seed=0)
+    >>> queries.shape
+    torch.Size([1000, 1, 28, 28])
+    """
+    check_images(pool)
+    check_number("budget", budget, low=1, integer=True)
+    if budget > len(pool):
+        raise ValueError(f"budget: expected at most the pool's {len(pool)} images, got {budget}")
+    order = torch.randperm(len(pool), generator=torch.Generator().manual_seed(seed))
+    return pool[order[:budget].to(pool.device)]

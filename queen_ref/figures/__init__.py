@@ -1,0 +1,1 @@
+"""Figures of the chapters, one file a topic: arrays in, plotly figures out."""

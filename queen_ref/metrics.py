@@ -1,0 +1,90 @@
+"""The four numbers every run is judged by.
+
+- accuracy: how often a model is right;
+- fidelity: how often a substitute says what the *undefended* victim says, right or wrong;
+- protected accuracy: how often the top answer of a *defended* victim is right: the price
+  that honest users pay;
+- L1: how far the answer is moved, mean of sum_k |y_k - y'_k|, between 0 and 2.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from queen_ref.checks import check_images, check_labels, check_probabilities
+
+
+@torch.no_grad()
+def predict(model: nn.Module, images: Tensor, batch_size: int = 512) -> Tensor:
+    """Softmax of a model over many images (N, C, H, W) -> (N, K), in batches, in eval mode.
+
+    Batches move to the model's device and so do the answers.
+
+    >>> predict(victim, test_images).sum(1)        # ones
+    >>> predict(victim, test_images).argmax(1)     # labels
+    """
+    check_images(images)
+    device = next(model.parameters()).device
+    was_training = model.training
+    model.eval()
+    try:
+        answers = [model(batch.to(device)).softmax(1) for batch in images.split(batch_size)]
+    finally:
+        model.train(was_training)
+    return torch.cat(answers)
+
+
+def accuracy(model: nn.Module, images: Tensor, labels: Tensor) -> float:
+    """Share of images whose likeliest class is the label, in [0, 1].
+
+    >>> accuracy(victim, test_images, test_labels)
+    0.97
+    """
+    check_labels(labels, len(images))
+    return agreement(predict(model, images).argmax(1), labels)
+
+
+def fidelity(substitute: nn.Module, victim: nn.Module, images: Tensor) -> float:
+    """Share of images on which substitute and undefended victim agree, in [0, 1].
+
+    >>> fidelity(victim, victim, test_images)
+    1.0
+    """
+    return agreement(predict(substitute, images).argmax(1), predict(victim, images).argmax(1))
+
+
+def protected_accuracy(
+    defense: Callable[[Tensor], Tensor], images: Tensor, labels: Tensor, batch_size: int = 256
+) -> float:
+    """Accuracy of the *answers* of a defence, asked in batches, in [0, 1].
+
+    A defence with a memory remembers these queries too. Ask as a client of its own:
+    `protected_accuracy(lambda x: queen(x, client="honest"), images, labels)`.
+
+    >>> protected_accuracy(qr.NoDefense(victim), test_images, test_labels)
+    0.97
+    """
+    check_labels(labels, len(images))
+    answers = [defense(batch) for batch in images.split(batch_size)]
+    return agreement(torch.cat(answers).argmax(1), labels)
+
+
+def l1_distance(clean: Tensor, answered: Tensor) -> float:
+    """Mean over the batch of ``sum_k |y_k - y'_k|``, in [0, 2]; both (B, K) on the simplex.
+
+    >>> l1_distance(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]]))
+    2.0
+    """
+    check_probabilities("clean", clean)
+    check_probabilities("answered", answered)
+    if clean.shape != answered.shape:
+        raise ValueError(
+            f"answered: expected shape {tuple(clean.shape)}, got {tuple(answered.shape)}"
+        )
+    return float((clean - answered.to(clean.device)).abs().sum(1).mean())
+
+
+def agreement(predicted: Tensor, labels: Tensor) -> float:
+    """Share of equal entries of two label vectors (N,)."""
+    return float((predicted == labels.to(predicted.device)).float().mean())

@@ -1,0 +1,144 @@
+"""Classifiers as QUEEN needs them: a feature extractor and a head, in two pieces.
+
+The head maps the penultimate features to logits. It is one linear layer in every model
+here, so logits along a straight line of features are themselves a straight line. The
+feature walk of `queen_ref.queen.perturbation` lives on that.
+
+Images come in [0, 1]. Normalisation is the model's own business and happens inside.
+"""
+
+import torch
+from torch import Tensor, nn
+from torchvision import models as tv
+
+from queen_ref.checks import check_choice, check_number
+
+
+class Classifier(nn.Module):
+    """f(x) = head(features(x)), with x in [0, 1].
+
+    Arguments: `body` maps normalised images (B, C, H, W) to features (B, D); `head` maps
+    features to logits (B, K); `mean` and `std` normalise every channel alike.
+
+    >>> model = small_cnn((1, 28, 28), num_classes=10)
+    >>> model.features(torch.rand(2, 1, 28, 28)).shape, model(torch.rand(2, 1, 28, 28)).shape
+    (torch.Size([2, 128]), torch.Size([2, 10]))
+    """
+
+    def __init__(self, body: nn.Module, head: nn.Linear, mean: float = 0.5, std: float = 0.25):
+        super().__init__()
+        self.body, self.head = body, head
+        self.mean, self.std = mean, std
+
+    @property
+    def num_classes(self) -> int:
+        return self.head.out_features
+
+    @property
+    def feature_dim(self) -> int:
+        return self.head.in_features
+
+    def features(self, images: Tensor) -> Tensor:
+        """phi(x): images (B, C, H, W) in [0, 1] -> features (B, D)."""
+        return self.body((images - self.mean) / self.std)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images (B, C, H, W) in [0, 1] -> logits (B, K)."""
+        return self.head(self.features(images))
+
+
+def small_cnn(shape: tuple[int, int, int], num_classes: int, width: int = 16) -> Classifier:
+    """Two convolutions and one hidden layer: enough for MNIST, quick on a laptop.
+
+    `shape` is (C, H, W), from 8x8 up; features are 8 * width wide (128 by default).
+
+    >>> small_cnn((3, 32, 32), num_classes=10).feature_dim
+    128
+    """
+    channels, height, maps = _shape(shape)
+    body = nn.Sequential(
+        _conv(channels, width),
+        nn.MaxPool2d(2),
+        _conv(width, 2 * width),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(2 * width * (height // 4) * (maps // 4), 8 * width),
+        nn.ReLU(),
+    )
+    return Classifier(body, nn.Linear(8 * width, num_classes))
+
+
+def resnet18(shape: tuple[int, int, int], num_classes: int) -> Classifier:
+    """torchvision's ResNet-18; below 64 pixels its stem keeps the resolution (D = 512).
+
+    >>> resnet18((3, 32, 32), num_classes=10).feature_dim
+    512
+    """
+    channels, height, _ = _shape(shape)
+    net = tv.resnet18(weights=None, num_classes=num_classes)
+    if height < 64:
+        net.conv1 = nn.Conv2d(channels, 64, 3, padding=1, bias=False)
+        net.maxpool = nn.Identity()
+    elif channels != 3:
+        net.conv1 = nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False)
+    head, net.fc = net.fc, nn.Identity()
+    return Classifier(net, head)
+
+
+def vgg11_bn(shape: tuple[int, int, int], num_classes: int) -> Classifier:
+    """torchvision's VGG11 with batch norm, averaged to D = 512 features, one linear head."""
+    return _vgg(tv.vgg11_bn(weights=None), shape, num_classes)
+
+
+def vgg16_bn(shape: tuple[int, int, int], num_classes: int) -> Classifier:
+    """torchvision's VGG16 with batch norm, averaged to D = 512 features, one linear head."""
+    return _vgg(tv.vgg16_bn(weights=None), shape, num_classes)
+
+
+BUILDERS = {
+    "small_cnn": small_cnn,
+    "resnet18": resnet18,
+    "vgg11_bn": vgg11_bn,
+    "vgg16_bn": vgg16_bn,
+}
+
+
+def build(name: str, shape: tuple[int, int, int], num_classes: int, seed: int = 0) -> Classifier:
+    """A freshly initialised model by name; the same seed gives the same weights.
+
+    >>> build("small_cnn", (1, 28, 28), num_classes=10, seed=3).num_classes
+    10
+    """
+    check_choice("model", name, tuple(BUILDERS))
+    check_number("num_classes", num_classes, low=2, integer=True)
+    check_number("seed", seed, low=0, integer=True)
+    # torch initialises layers from its global generator: borrow it and give it back.
+    with torch.random.fork_rng(devices=[]):
+        torch.random.default_generator.manual_seed(seed)
+        return BUILDERS[name](shape, num_classes)
+
+
+def _conv(inputs: int, outputs: int) -> nn.Sequential:
+    convolution = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU())
+
+
+def _vgg(net: nn.Module, shape: tuple[int, int, int], num_classes: int) -> Classifier:
+    channels, height, width = _shape(shape)
+    layers = list(net.features)
+    if channels != 3:
+        layers[0] = nn.Conv2d(channels, 64, 3, padding=1)
+    # Five poolings halve 32 pixels down to 1: a smaller image does with fewer, the first ones.
+    pools = [place for place, layer in enumerate(layers) if isinstance(layer, nn.MaxPool2d)]
+    for place in reversed(pools[min(height, width).bit_length() - 1 :]):
+        del layers[place]
+    body = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    return Classifier(body, nn.Linear(512, num_classes))
+
+
+def _shape(shape: tuple[int, int, int]) -> tuple[int, int, int]:
+    if len(shape) != 3 or shape[0] not in (1, 3) or min(shape[1:]) < 8:
+        raise ValueError(
+            f"shape: expected (C, H, W) with 1 or 3 channels, from 8x8 up, got {tuple(shape)}"
+        )
+    return tuple(shape)

@@ -1,0 +1,19 @@
+"""A progress bar for anything over a few seconds, and silence for the rest."""
+
+from collections.abc import Iterable
+
+
+def progress(items: Iterable, desc: str) -> Iterable:
+    """Iterate over `items`; a bar appears when it takes longer than two seconds.
+
+    tqdm draws it, in a terminal or a notebook. Without tqdm the items pass through.
+    `TQDM_DISABLE=1` in the environment switches every bar off.
+
+    >>> list(progress(range(3), desc="counting"))
+    [0, 1, 2]
+    """
+    try:
+        from tqdm.auto import tqdm
+    except ImportError:
+        return items
+    return tqdm(items, desc=desc, delay=2, leave=False)

@@ -1,0 +1,99 @@
+"""Fit a classifier on hard labels or on somebody else's probabilities.
+
+Both are one loss, the soft cross-entropy
+
+    L(x, t) = - sum_k  t_k  log softmax(f(x))_k ,
+
+whose gradient with respect to the logits is softmax(f(x)) - t. A hard label is the one-hot t.
+That difference is all a thief learns from an answer, and all a defence can turn around.
+"""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from queen_ref.checks import check_images, check_labels, check_number, check_probabilities
+from queen_ref.progress import progress
+
+
+def fit(
+    model: nn.Module,
+    images: Tensor,
+    targets: Tensor,
+    epochs: int = 10,
+    batch_size: int = 64,
+    lr: float = 0.05,
+    momentum: float = 0.9,
+    weight_decay: float = 5e-4,
+    schedule: str = "cosine",
+    seed: int = 0,
+    after_epoch: Callable[[int, nn.Module], None] | None = None,
+    desc: str = "training",
+) -> list[float]:
+    """Train `model` in place with SGD; return the mean loss of every epoch.
+
+    Arguments: `images` (N, C, H, W); `targets` (N,) integers or (N, K) probabilities;
+    `schedule` "cosine" (to zero), "step" (halved every ten epochs) or "constant";
+    `after_epoch(epoch, model)` is called after each one. Batches move to the model's device.
+    Errors: `ValueError` for images, targets or settings that do not fit.
+
+    >>> model = build("small_cnn", (1, 28, 28), num_classes=10, seed=0)
+    >>> losses = fit(model, images, labels, epochs=5, seed=0)
+    """
+    check_images(images)
+    if targets.is_floating_point():
+        check_probabilities("targets", targets)
+    else:
+        check_labels(targets, len(images))
+    if len(targets) != len(images):
+        raise ValueError(f"targets: expected {len(images)} rows, got {len(targets)}")
+    check_number("epochs", epochs, low=1, integer=True)
+    check_number("batch_size", batch_size, low=1, integer=True)
+
+    device = next(model.parameters()).device
+    optimiser = torch.optim.SGD(
+        model.parameters(), lr=lr, momentum=momentum, weight_decay=weight_decay
+    )
+    scheduler = make_schedule(optimiser, schedule, epochs)
+    shuffle = torch.Generator().manual_seed(seed)
+    losses = []
+    for epoch in progress(range(epochs), desc=desc):
+        model.train()
+        total = torch.zeros((), device=device)
+        for rows in batches(len(images), batch_size, shuffle):
+            batch, target = images[rows].to(device), targets[rows].to(device)
+            loss = F.cross_entropy(model(batch), target)  # soft or hard: one call
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            total += loss.detach() * len(batch)
+        scheduler.step()
+        losses.append(float(total) / len(images))
+        model.eval()
+        if after_epoch is not None:
+            after_epoch(epoch, model)
+    return losses
+
+
+def batches(count: int, batch_size: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+    """Shuffled rows 0..count-1, cut into batches; a last batch of one joins its neighbour.
+
+    Batch norm cannot normalise one sample of a 1x1 map, so a lone sample never comes alone.
+    """
+    rows = list(torch.randperm(count, generator=generator).split(batch_size))
+    if len(rows) > 1 and len(rows[-1]) == 1:
+        rows[-2:] = [torch.cat(rows[-2:])]
+    return tuple(rows)
+
+
+def make_schedule(optimiser: torch.optim.Optimizer, schedule: str, epochs: int):
+    """The learning rate over the epochs: "cosine", "step" or "constant"."""
+    if schedule == "cosine":
+        return torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, T_max=epochs)
+    if schedule == "step":
+        return torch.optim.lr_scheduler.StepLR(optimiser, step_size=10, gamma=0.5)
+    if schedule == "constant":
+        return torch.optim.lr_scheduler.ConstantLR(optimiser, factor=1.0)
+    raise ValueError(f"schedule: expected 'cosine', 'step' or 'constant', got {schedule!r}")

@@ -1,0 +1,14 @@
+"""Settings that must stand before torch or numba is imported anywhere."""
+
+import os
+
+# Two workers share two cores: one thread each. Kernels started by a test inherit this.
+THREADS = "1" if "PYTEST_XDIST_WORKER" in os.environ else "2"
+for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
+    os.environ.setdefault(name, THREADS)
+
+from hypothesis import settings  # noqa: E402
+
+# A deadline measures the machine, not the code.
+settings.register_profile("queen", deadline=None)
+settings.load_profile("queen")
