@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
@@ -83,6 +83,7 @@ def test_a_target_without_positive_entry_goes_to_its_largest(seed, classes):
 
 
 @settings(max_examples=80)
+@example(classes=2, seed=404, concentration=0.2)  # victim and shadow agree to nine digits
 @given(
     classes=st.integers(2, 200),
     seed=st.integers(0, 10_000),
@@ -96,7 +97,8 @@ def test_exact_has_logit_gradient_cosine_minus_one(classes, seed, concentration)
         logits, qr.reverse_gradient(y, p, "exact"), reduction="sum"
     )
     (gradient,) = torch.autograd.grad(loss, logits)
-    wide = step > 1e-6  # a shorter step drowns in rounding
+    # A shorter gradient drowns in rounding: softmax(log p) is p up to 1e-16.
+    wide = step * (p - y).norm(dim=1) > 1e-6
     expected = -torch.ones(int(wide.sum()), dtype=torch.float64)
     torch.testing.assert_close(cosine(gradient, p - y)[wide], expected, rtol=0, atol=1e-6)
 
