@@ -9,7 +9,6 @@ Images come in [0, 1]. Normalisation is the model's own business and happens ins
 
 import torch
 from torch import Tensor, nn
-from torchvision import models as tv
 
 from queen_ref.checks import check_choice, check_number
 
@@ -75,7 +74,7 @@ def resnet18(shape: tuple[int, int, int], num_classes: int) -> Classifier:
     512
     """
     channels, height, _ = _shape(shape)
-    net = tv.resnet18(weights=None, num_classes=num_classes)
+    net = _torchvision().resnet18(weights=None, num_classes=num_classes)
     if height < 64:
         net.conv1 = nn.Conv2d(channels, 64, 3, padding=1, bias=False)
         net.maxpool = nn.Identity()
@@ -87,12 +86,12 @@ def resnet18(shape: tuple[int, int, int], num_classes: int) -> Classifier:
 
 def vgg11_bn(shape: tuple[int, int, int], num_classes: int) -> Classifier:
     """torchvision's VGG11 with batch norm, averaged to D = 512 features, one linear head."""
-    return _vgg(tv.vgg11_bn(weights=None), shape, num_classes)
+    return _vgg(_torchvision().vgg11_bn(weights=None), shape, num_classes)
 
 
 def vgg16_bn(shape: tuple[int, int, int], num_classes: int) -> Classifier:
     """torchvision's VGG16 with batch norm, averaged to D = 512 features, one linear head."""
-    return _vgg(tv.vgg16_bn(weights=None), shape, num_classes)
+    return _vgg(_torchvision().vgg16_bn(weights=None), shape, num_classes)
 
 
 BUILDERS = {
@@ -116,6 +115,12 @@ def build(name: str, shape: tuple[int, int, int], num_classes: int, seed: int = 
     with torch.random.fork_rng(devices=[]):
         torch.random.default_generator.manual_seed(seed)
         return BUILDERS[name](shape, num_classes)
+
+
+def _torchvision():
+    from torchvision import models  # takes seconds, and the small CNN does without
+
+    return models
 
 
 def _conv(inputs: int, outputs: int) -> nn.Sequential:
