@@ -2,10 +2,11 @@
 
 import os
 
-# Two workers share two cores: one thread each. Kernels started by a test inherit this.
+# Two workers share two cores: one thread each, or they wait for one another. Kernels started by
+# a test inherit this. Set, not defaulted: a worker inherits what its parent has set here.
 THREADS = "1" if "PYTEST_XDIST_WORKER" in os.environ else "2"
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
-    os.environ.setdefault(name, THREADS)
+    os.environ[name] = THREADS
 
 from hypothesis import settings  # noqa: E402
 
