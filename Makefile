@@ -16,7 +16,7 @@ FIND_PYTHON = for p in python3 python3.13 python3.12 python3.11; do \
 PYTHON ?= $(shell $(FIND_PYTHON))
 NO_PYTHON := No Python 3.11, 3.12 or 3.13 found. Install one, or name it: make PYTHON=/path/to/python3
 
-.PHONY: help env book page test unit notebooks pages browser serve lock sync lint bench clean
+.PHONY: help env book page test unit notebooks pages browser serve lock sync lint results bench clean
 
 help:  ## This list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 20
@@ -70,9 +70,13 @@ serve: $(STAMP)  ## Show the built book on localhost (PORT=8000)
 	@echo "http://127.0.0.1:$(PORT)/ (stop with Ctrl-C)"
 	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
 
-lock: $(STAMP)  ## Renew requirements.lock from requirements.txt
+lock: $(STAMP)  ## Renew requirements.lock from requirements.txt and requirements-cluster.txt
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
-		--no-emit-index-url --no-emit-find-links requirements.txt -o requirements.lock
+		--no-emit-index-url --no-emit-find-links requirements.txt requirements-cluster.txt \
+		-o requirements.lock
+
+results: $(STAMP)  ## Run the arena (cpu, 3 seeds) into book/results/arena.jsonl; goes on where it was
+	@$(BIN)/queen-ref arena --profile cpu --seeds 0,1,2 --out book/results/arena.jsonl
 
 sync: $(STAMP)  ## Bring each notebook's .md and .ipynb in line (the newer one wins), without outputs
 	@$(BIN)/jupytext --sync notebooks/*.md
