@@ -6,12 +6,15 @@
 
 import argparse
 import hashlib
+import logging
 import os
 import platform
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "_build"
@@ -51,9 +54,10 @@ def write_plotly() -> None:
 def environment() -> dict[str, str]:
     # Progress bars are for those who wait: in a page they leave empty boxes.
     env = dict(os.environ, QUEEN_BOOK="1", PYTHONHASHSEED="0", TQDM_DISABLE="1")
-    # The same number of threads everywhere: floating-point sums depend on it.
+    # One thread a notebook, for they run side by side, and the same number everywhere:
+    # floating-point sums depend on it.
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
-        env.setdefault(name, "2")
+        env.setdefault(name, "1")
     commit = subprocess.run(
         ["git", "log", "-1", "--format=%ct"], cwd=ROOT, capture_output=True, text=True
     )
@@ -63,12 +67,32 @@ def environment() -> dict[str, str]:
     return env
 
 
+def execute_notebooks() -> None:
+    """Fill the cache, one notebook a core. Sphinx would execute them one after another.
+
+    A notebook that fails here is executed again by the build, which reports it.
+    """
+    from jupyter_cache import get_cache
+    from jupyter_cache.executors import load_executor
+
+    settings = yaml.safe_load((ROOT / "_config.yml").read_text())["execute"]
+    cache = get_cache(ROOT / settings["cache"])
+    for path in sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.md")):
+        cache.add_nb_to_project(str(path), read_data={"name": "myst_nb_md", "type": "plugin"})
+    logger = logging.getLogger("notebooks")
+    logger.setLevel(21)  # jupyter-cache's level for "executing", "done"; lower ones are noise
+    executor = load_executor("temp-parallel", cache, logger)
+    print("Executing the notebooks whose results are not in the cache", flush=True)
+    executor.run_and_cache(timeout=settings["timeout"])
+
+
 def jupyter_book(*options: str) -> int:
     command = [Path(sys.executable).with_name("jupyter-book"), "build", ROOT, *options]
-    return subprocess.run(command, cwd=ROOT, env=environment()).returncode
+    return subprocess.run(command, cwd=ROOT).returncode
 
 
 def build_book() -> int:
+    execute_notebooks()
     code = jupyter_book("-n", "-W", "--keep-going")
     if code:
         # Sphinx remembers pages it has read and would not repeat their warnings next time.
@@ -102,6 +126,7 @@ def main() -> int:
     page = parser.parse_args().page
     forget_stale_results()
     write_plotly()
+    os.environ.update(environment())
     return build_page(page) if page else build_book()
 
 

@@ -196,7 +196,13 @@ def show(fig, name: str, alt: str):
         include_plotlyjs=False,
         div_id=f"fig-{name}",
         auto_play=False,
-        config={"displaylogo": False, "displayModeBar": "hover", "responsive": True},
+        # Two buttons: the full row of them lies over a legend above the plot.
+        config={
+            "displaylogo": False,
+            "displayModeBar": "hover",
+            "modeBarButtons": [["toImage", "resetScale2d"]],
+            "responsive": True,
+        },
     )
     label = html.escape(alt.strip(), quote=True)
     return HTML(f'<figure class="qr-figure" role="{role}" aria-label="{label}">{body}</figure>')
