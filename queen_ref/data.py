@@ -5,6 +5,7 @@ inside scikit-learn. `gpu` reads CIFAR-10 and Tiny ImageNet from folders, see
 `queen_ref.folders`. Images are floats in [0, 1], shape (N, C, H, W); labels are integers.
 """
 
+import hashlib
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,8 +22,8 @@ PROFILES = ("smoke", "cpu", "gpu")
 class Data:
     """Images of one experiment. Nobody but the victim's owner has `train`.
 
-    `pools` holds images a thief might send, by name; their labels, where there are any, are
-    never shown to him.
+    `pools` holds images a thief might send, by name; `pool_labels` their own labels, where
+    there are any. A thief who collected the images may know them; most attacks do not.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Data:
     test: tuple[Tensor, Tensor]
     pools: dict[str, Tensor] = field(default_factory=dict)
     model: str = "small_cnn"
+    pool_labels: dict[str, Tensor] = field(default_factory=dict)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -40,6 +42,22 @@ class Data:
     def num_classes(self) -> int:
         return int(self.train[1].max()) + 1
 
+    def digest(self) -> str:
+        """SHA-256 of every image and label: equal for equal data, on any device.
+
+        >>> load("smoke", seed=0).digest() == load("smoke", seed=1).digest()
+        False
+        """
+        total = hashlib.sha256(f"{self.name} {self.model}".encode())
+        parts = {"train": self.train, "test": self.test}
+        parts |= {f"pool {name}": (pool,) for name, pool in sorted(self.pools.items())}
+        parts |= {f"labels {name}": (y,) for name, y in sorted(self.pool_labels.items())}
+        for name, tensors in parts.items():
+            for values in tensors:
+                total.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
+                total.update(values.detach().cpu().contiguous().numpy())
+        return total.hexdigest()
+
     def to(self, device: str | torch.device) -> "Data":
         """The same data on another device."""
         return Data(
@@ -48,6 +66,7 @@ class Data:
             tuple(part.to(device) for part in self.test),
             {name: pool.to(device) for name, pool in self.pools.items()},
             self.model,
+            {name: labels.to(device) for name, labels in self.pool_labels.items()},
         )
 
 
@@ -67,19 +86,27 @@ def load(profile: str = "cpu", seed: int = 0) -> Data:
         from queen_ref.folders import cifar10, tiny_imagenet
 
         train, test = cifar10()
-        pools = {"tiny-imagenet": tiny_imagenet(), "noise": noise(10_000, (3, 32, 32), seed)}
-        return Data("CIFAR-10", train, test, pools, model="vgg16_bn")
+        natural, labels = tiny_imagenet(labels=True)
+        pools = {"tiny-imagenet": natural, "noise": noise(10_000, (3, 32, 32), seed)}
+        return Data("CIFAR-10", train, test, pools, "vgg16_bn", {"tiny-imagenet": labels})
 
     images, labels = mnist5k()
     keep = 1667 if profile == "smoke" else 5000
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:keep]
     train, pool, test = order.split([keep // 2, keep - keep // 2 - keep // 5, keep // 5])
+    others = tuple(part[: keep // 2] for part in digits())
     pools = {
         "mnist": images[pool],
-        "digits": digits()[0][: keep // 2],
+        "digits": others[0],
         "noise": noise(keep // 5, tuple(images.shape[1:]), seed),
     }
-    return Data("MNIST-5k", (images[train], labels[train]), (images[test], labels[test]), pools)
+    return Data(
+        "MNIST-5k",
+        (images[train], labels[train]),
+        (images[test], labels[test]),
+        pools,
+        pool_labels={"mnist": labels[pool], "digits": others[1]},
+    )
 
 
 def mnist5k() -> tuple[Tensor, Tensor]:

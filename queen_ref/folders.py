@@ -35,13 +35,18 @@ def cifar10(root: str | None = None) -> tuple[tuple[Tensor, Tensor], tuple[Tenso
     return tuple(image_folder(_need(folder / part, "CIFAR-10")) for part in ("train", "test"))
 
 
-def tiny_imagenet(root: str | None = None, size: int = 32) -> Tensor:
-    """Training images of Tiny ImageNet, without their labels: (N, 3, size, size) in [0, 1].
+def tiny_imagenet(
+    root: str | None = None, size: int = 32, labels: bool = False
+) -> Tensor | tuple[Tensor, Tensor]:
+    """Training images of Tiny ImageNet: (N, 3, size, size) in [0, 1].
+
+    With `labels` the pair (images, labels (N,)); a class number is a folder's place in order.
 
     >>> pool = tiny_imagenet("/data")
     """
     folder = data_root(root) / "tiny-imagenet-200" / "train"
-    return image_folder(_need(folder, "Tiny ImageNet (tiny-imagenet-200/train)"), size)[0]
+    both = image_folder(_need(folder, "Tiny ImageNet (tiny-imagenet-200/train)"), size)
+    return both if labels else both[0]
 
 
 def image_folder(folder: Path, size: int = 32) -> tuple[Tensor, Tensor]:
