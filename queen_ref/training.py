@@ -31,12 +31,14 @@ def fit(
     seed: int = 0,
     after_epoch: Callable[[int, nn.Module], None] | None = None,
     desc: str = "training",
+    also: nn.Module | None = None,
 ) -> list[float]:
     """Train `model` in place with SGD; return the mean loss of every epoch.
 
     Arguments: `images` (N, C, H, W); `targets` (N,) integers or (N, K) probabilities;
     `schedule` "cosine" (to zero), "step" (halved every ten epochs) or "constant";
-    `after_epoch(epoch, model)` is called after each one. Batches move to the model's device.
+    `after_epoch(epoch, model)` is called after each one; `also`, a second loss `also(model)`,
+    is added at every step and its weights are trained along. Batches move to the model's device.
     Errors: `ValueError` for images, targets or settings that do not fit.
 
     >>> model = build("small_cnn", (1, 28, 28), num_classes=10, seed=0)
@@ -53,18 +55,18 @@ def fit(
     check_number("batch_size", batch_size, low=1, integer=True)
 
     device = next(model.parameters()).device
-    optimiser = torch.optim.SGD(
-        model.parameters(), lr=lr, momentum=momentum, weight_decay=weight_decay
-    )
+    weights = [*model.parameters(), *(also.parameters() if also is not None else ())]
+    optimiser = torch.optim.SGD(weights, lr=lr, momentum=momentum, weight_decay=weight_decay)
     scheduler = make_schedule(optimiser, schedule, epochs)
     shuffle = torch.Generator().manual_seed(seed)
     losses = []
     for epoch in progress(range(epochs), desc=desc):
         model.train()
         total = torch.zeros((), device=device)
-        for rows in batches(len(images), batch_size, shuffle):
-            batch, target = images[rows].to(device), targets[rows].to(device)
-            loss = F.cross_entropy(model(batch), target)  # soft or hard: one call
+        for rows in batches(len(images), batch_size, shuffle, images.device):
+            batch, target = images[rows].to(device), targets[rows.to(targets.device)].to(device)
+            extra = also(model) if also is not None else 0.0
+            loss = F.cross_entropy(model(batch), target) + extra  # soft or hard: one call
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
@@ -77,12 +79,19 @@ def fit(
     return losses
 
 
-def batches(count: int, batch_size: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+def batches(
+    count: int,
+    batch_size: int,
+    generator: torch.Generator,
+    device: torch.device | str = "cpu",
+) -> tuple[Tensor, ...]:
     """Shuffled rows 0..count-1, cut into batches; a last batch of one joins its neighbour.
+
+    The shuffle is the CPU's, whatever the device, and moves there once.
 
     Batch norm cannot normalise one sample of a 1x1 map, so a lone sample never comes alone.
     """
-    rows = list(torch.randperm(count, generator=generator).split(batch_size))
+    rows = list(torch.randperm(count, generator=generator).to(device).split(batch_size))
     if len(rows) > 1 and len(rows[-1]) == 1:
         rows[-2:] = [torch.cat(rows[-2:])]
     return tuple(rows)

@@ -1,6 +1,20 @@
-"""Attacks: a query policy and the training of a substitute."""
+"""Attacks: a query policy, a label recovery and the training of a substitute."""
 
 from queen_ref.attacks.policies import random_queries
+from queen_ref.attacks.presets import ATTACKS, POLICIES, Attack, Knowledge, Sizes, Theft
+from queen_ref.attacks.stealing import steal
 from queen_ref.attacks.substitutes import ask, knockoff, train_substitute
 
-__all__ = ["ask", "knockoff", "random_queries", "train_substitute"]
+__all__ = [
+    "ATTACKS",
+    "POLICIES",
+    "Attack",
+    "Knowledge",
+    "Sizes",
+    "Theft",
+    "ask",
+    "knockoff",
+    "random_queries",
+    "steal",
+    "train_substitute",
+]

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from queen_ref.attacks.policies import random_queries
+from queen_ref.attacks.s4l import RotationLoss
 from queen_ref.checks import check_number
 from queen_ref.models import Classifier, build
 from queen_ref.progress import progress
@@ -30,18 +31,25 @@ def train_substitute(
     momentum: float = 0.5,
     seed: int = 0,
     after_epoch: Callable[[int, nn.Module], None] | None = None,
+    unlabelled: Tensor | None = None,
 ) -> Classifier:
     """A new model fitted to answers (N, K) for images (N, C, H, W), on the images' device.
+
+    `unlabelled`, pool images (M, C, S, S), adds the rotation loss of S4L on them.
 
     >>> answers = api(queries)
     >>> substitute = train_substitute(queries, answers, seed=0)
     """
     shape, num_classes = tuple(images.shape[1:]), answers.shape[1]
-    substitute = build(model, shape, num_classes, seed=seed).to(images.device)
+    substitute = build(model, shape, num_classes, seed=seed)
+    substitute = substitute.to(images.device, images.dtype)
+    rotations = None
+    if unlabelled is not None:
+        rotations = RotationLoss(substitute.feature_dim, unlabelled, batch_size, seed=seed)
     fit(
         substitute,
         images,
-        answers,
+        answers.to(images.dtype),
         epochs=epochs,
         batch_size=batch_size,
         lr=lr,
@@ -50,6 +58,7 @@ def train_substitute(
         seed=seed,
         after_epoch=after_epoch,
         desc="substitute",
+        also=rotations,
     )
     return substitute
 

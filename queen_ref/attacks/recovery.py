@@ -1,0 +1,50 @@
+"""Label recovery: from the answers y' back to labels worth training on.
+
+A recovery is any `(images, answers) -> labels`, (N, C, H, W), (N, K) -> (N, K) on the simplex.
+The two here need to know nothing of the defence. The adaptive ones (`queen_ref.attacks.ddae`,
+`queen_ref.attacks.bayes`) do: they run a copy of it on clean answers of their own and learn the
+way back.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from queen_ref.defenses import Defense
+
+Recovery = Callable[[Tensor, Tensor], Tensor]
+
+
+def as_received(images: Tensor, answers: Tensor) -> Tensor:
+    """No recovery: the answers (N, K) are the labels."""
+    return answers
+
+
+def top1(images: Tensor, answers: Tensor) -> Tensor:
+    """One-hot of the likeliest class: whatever a defence does below the top is thrown away.
+
+    >>> top1(images, torch.tensor([[0.2, 0.5, 0.3]]))
+    tensor([[0., 1., 0.]])
+    """
+    return F.one_hot(answers.argmax(1), answers.shape[1]).to(answers.dtype)
+
+
+@torch.no_grad()
+def simulate(
+    defense: "Defense", images: Tensor, rows: Tensor, clean: Tensor, batch_size: int = 512
+) -> Tensor:
+    """What a fresh copy of the defence answers where the victim says `clean` (T, K): (T, K).
+
+    `rows` (T,) tells whose image of `images` (N, C, H, W) each clean answer belongs to: a table
+    of a million answers has no million images. A stateful copy starts with an empty memory and
+    sees the rows in their order.
+
+    >>> perturbed = simulate(rounding, images, torch.arange(len(images)), clean)
+    """
+    copy = defense.fresh()
+    parts = zip(rows.split(batch_size), clean.split(batch_size), strict=True)
+    return torch.cat([copy.simulate(images[part], probs) for part, probs in parts]).to(clean)
