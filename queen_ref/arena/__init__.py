@@ -1,0 +1,26 @@
+"""The arena: every attack against every defence, over seeds, resumable, here or on a cluster."""
+
+from queen_ref.arena.cache import Cache
+from queen_ref.arena.cells import FORMAT, Cell, grid
+from queen_ref.arena.measure import run_cell
+from queen_ref.arena.report import pareto_front, summarise, to_csv, to_markdown
+from queen_ref.arena.results import Results, read
+from queen_ref.arena.run import run_grid
+from queen_ref.arena.settings import Settings, settings_of
+
+__all__ = [
+    "FORMAT",
+    "Cache",
+    "Cell",
+    "Results",
+    "Settings",
+    "grid",
+    "pareto_front",
+    "read",
+    "run_cell",
+    "run_grid",
+    "settings_of",
+    "summarise",
+    "to_csv",
+    "to_markdown",
+]

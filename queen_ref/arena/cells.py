@@ -1,0 +1,128 @@
+"""A cell of the grid: one thief against one defence, on one cut of the data, with one seed.
+
+Its key is a hash of everything that decides its result: two cells with one key are the same
+experiment. Cells that would say nothing new are left out, as in the literature:
+
+- no defence x adaptive attacks: there is nothing to adapt to;
+- the top-1 attack where the defence keeps the label: that is the defence `top1` attacked
+  naively, whatever else the answer holds;
+- S4L and smoothing with anything but random queries.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from queen_ref.arena.settings import as_config, settings_of
+from queen_ref.attacks import ATTACKS, POLICIES
+from queen_ref.checks import check_number
+from queen_ref.data import PROFILES
+from queen_ref.defenses import DEFENSES, KEEPS_LABEL
+
+# Of the key and of a line in the results file. Raise it when either means something else.
+FORMAT = 1
+
+ADAPTIVE = ("ddae", "ddae+", "bayes")
+RANDOM_ONLY = ("s4l", "smoothing")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What decides a result, in the words of the command line.
+
+    >>> Cell("cpu", "mnist", "naive", "random", "queen", seed=0).name
+    'naive x random x queen, seed 0'
+    """
+
+    profile: str
+    pool: str
+    attack: str
+    policy: str
+    defense: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.attack} x {self.policy} x {self.defense}, seed {self.seed}"
+
+    def config(self) -> dict:
+        """The cell with all settings spelled out: plain numbers, words and lists."""
+        preset = asdict(ATTACKS[self.attack])
+        return {**asdict(self), "preset": preset, "settings": as_config(settings_of(self.profile))}
+
+    def key(self) -> str:
+        """20 hex digits of the SHA-256 of the configuration and the format's version.
+
+        >>> len(Cell("cpu", "mnist", "naive", "random", "queen", seed=0).key())
+        20
+        """
+        text = json.dumps({"format": FORMAT, **self.config()}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+def suits(attack: str, policy: str, defense: str) -> bool:
+    """Whether the combination belongs to the grid; see the top of this file.
+
+    >>> suits("ddae", "random", "queen"), suits("ddae", "random", "none")
+    (True, False)
+    """
+    if defense == "none" and attack in ADAPTIVE:
+        return False
+    if attack == "top1" and KEEPS_LABEL[defense]:
+        return False
+    return policy == "random" or attack not in RANDOM_ONLY
+
+
+def grid(
+    profile: str,
+    attacks: Sequence[str],
+    policies: Sequence[str],
+    defenses: Sequence[str],
+    seeds: Sequence[int],
+    pool: str | None = None,
+) -> list[Cell]:
+    """The cells of a grid, seed by seed: a shared part is trained when its seed begins.
+
+    Errors: `ValueError` for a name that is not known, twice the same, or nothing left to run.
+
+    >>> len(grid("cpu", ["naive", "ddae"], ["random"], ["none", "queen"], [0, 1]))
+    6
+    """
+    check_names("profile", [profile], PROFILES)
+    check_names("attacks", attacks, tuple(ATTACKS))
+    check_names("policies", policies, POLICIES)
+    check_names("defenses", defenses, DEFENSES)
+    for seed in seeds:
+        check_number("seeds", seed, low=0, integer=True)
+    check_names("seeds", seeds, tuple(seeds))
+    pool = pool or settings_of(profile).pool
+    pools = ("tiny-imagenet", "noise") if profile == "gpu" else ("mnist", "digits", "noise")
+    check_names("pool", [pool], pools)
+    cells = [
+        Cell(profile, pool, attack, policy, defense, seed)
+        for seed in seeds
+        for policy in policies
+        for defense in defenses
+        for attack in attacks
+        if suits(attack, policy, defense)
+    ]
+    if not cells:
+        raise ValueError("grid: expected attacks that suit the policies and defenses, none does")
+    return cells
+
+
+def check_names(what: str, names: Sequence, known: Sequence) -> None:
+    """Demand at least one name, each known, none twice.
+
+    >>> check_names("attacks", ["naive", "nave"], ("naive", "top1"))
+    Traceback (most recent call last):
+    ValueError: attacks: expected some of naive, top1, got 'nave'
+    """
+    if not names:
+        raise ValueError(f"{what}: expected at least one of {', '.join(map(str, known))}, got none")
+    for name in names:
+        if name not in known:
+            raise ValueError(f"{what}: expected some of {', '.join(map(str, known))}, got {name!r}")
+    if len(set(names)) < len(names):
+        raise ValueError(f"{what}: expected each once, got {', '.join(map(str, names))}")

@@ -1,0 +1,153 @@
+"""Where cells are computed: here, in processes beside this one, or on a Ray cluster.
+
+An engine takes cells and gives back outcomes; it writes nothing. `slots` is how many cells it
+works on at a time. An outcome is a result or the exception that ended the cell.
+"""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from multiprocessing import get_context
+from typing import Any, Protocol
+
+from queen_ref.arena.cache import Cache
+from queen_ref.arena.cells import Cell
+from queen_ref.arena.measure import run_cell
+
+Outcome = dict | Exception
+Run = Callable[[Cell, str | None], dict]
+
+
+class Engine(Protocol):
+    """What `queen_ref.arena.run` needs of an engine."""
+
+    slots: int
+
+    def submit(self, cell: Cell) -> Any:
+        """Begin a cell; returns a handle."""
+
+    def wait(self, handles: list) -> list[tuple[Any, Outcome]]:
+        """Block until at least one is done; those that are, with their outcomes."""
+
+    def close(self) -> None:
+        """End what is still running."""
+
+
+class Here:
+    """One cell after another in this process, with all of torch's threads.
+
+    >>> engine = Here("parts")
+    >>> engine.wait([engine.submit(cell)])[0][1]["substitute_accuracy"]
+    0.93
+    """
+
+    slots = 1
+
+    def __init__(self, cache: str | None = None, run: Run | None = None):
+        self.cache, self.run = cache, run or run_in
+
+    def submit(self, cell: Cell) -> Cell:
+        return cell
+
+    def wait(self, handles: list[Cell]) -> list[tuple[Cell, Outcome]]:
+        cell = handles[0]
+        try:
+            return [(cell, self.run(cell, self.cache))]
+        except Exception as error:
+            return [(cell, error)]
+
+    def close(self) -> None:
+        pass
+
+
+class Processes:
+    """`workers` cells at a time, each in a process of its own with its share of the cores."""
+
+    def __init__(self, workers: int, cache: str | None = None, run: Run | None = None):
+        self.slots, self.cache, self.run = workers, cache, run or run_in
+        threads = max(1, (os.cpu_count() or 1) // workers)
+        # Spawned: a fork would inherit torch's locked threads.
+        self.pool = ProcessPoolExecutor(workers, get_context("spawn"), _use_threads, (threads,))
+
+    def submit(self, cell: Cell) -> Future:
+        return self.pool.submit(self.run, cell, self.cache)
+
+    def wait(self, handles: list[Future]) -> list[tuple[Future, Outcome]]:
+        done, _ = wait(handles, return_when=FIRST_COMPLETED)
+        return [(handle, handle.exception() or handle.result()) for handle in done]
+
+    def close(self) -> None:
+        self.pool.shutdown(wait=False, cancel_futures=True)
+
+
+class Ray:
+    """One task a cell, on every core of a Ray cluster, or on one begun for this run.
+
+    Arguments: `address` of a cluster's head, "host:6379" or "auto"; `gpus` a task takes.
+    A worker that dies costs the time of its cell: Ray runs it again, three times at most.
+    Each node keeps its own cache of trained parts. Errors: `ValueError` without Ray, or
+    without a cluster at that address.
+    """
+
+    def __init__(
+        self,
+        address: str | None = None,
+        cache: str | None = None,
+        run: Run | None = None,
+        gpus: float = 0,
+    ):
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # an experiment phones nobody
+        # Ray 2.60 announces what it will do one day about GPUs it was not given.
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        try:
+            import ray
+        except ImportError:
+            raise ValueError(
+                "engine: ray is not installed; pip install -r requirements-cluster.txt"
+            ) from None
+        self.ray, self.cache, self.gpus = ray, cache, gpus
+        self.mine = not ray.is_initialized()
+        if self.mine:
+            options: dict = {"include_dashboard": False} if address is None else {}
+            try:
+                ray.init(address=address, log_to_driver=False, logging_level="ERROR", **options)
+            except (ConnectionError, RuntimeError, ValueError) as error:
+                reason = str(error).strip().splitlines()[0]
+                raise ValueError(f"ray-address: no cluster at {address} ({reason})") from None
+        needs = {"num_cpus": 1, "num_gpus": gpus, "max_retries": 3}
+        self.task = ray.remote(**needs)(run or run_in)
+
+    @property
+    def slots(self) -> int:
+        """As many cells as the cluster has room for now; nodes may come and go."""
+        there = self.ray.cluster_resources()
+        room = there.get("GPU", 0) / self.gpus if self.gpus else there.get("CPU", 0)
+        return max(1, int(room))
+
+    def submit(self, cell: Cell) -> Any:
+        return self.task.remote(cell, self.cache)
+
+    def wait(self, handles: list) -> list[tuple[Any, Outcome]]:
+        done, _ = self.ray.wait(handles, num_returns=1)
+        return [(handle, self._outcome(handle)) for handle in done]
+
+    def close(self) -> None:
+        if self.mine:
+            self.ray.shutdown()
+
+    def _outcome(self, handle: Any) -> Outcome:
+        try:
+            return self.ray.get(handle)
+        except Exception as error:
+            return getattr(error, "cause", None) or error
+
+
+def run_in(cell: Cell, cache: str | None) -> dict:
+    """`run_cell` with the cache of the machine it runs on; what an engine carries there."""
+    return run_cell(cell, Cache(cache))
+
+
+def _use_threads(count: int) -> None:
+    import torch
+
+    torch.set_num_threads(count)

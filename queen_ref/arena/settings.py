@@ -1,0 +1,114 @@
+"""What a profile fixes for every cell: data, budget, sizes of everything that is trained.
+
+`smoke` is for tests, `cpu` for a laptop, `gpu` for the paper's protocol on CIFAR-10. Lengths
+and sizes are all that differs: the attacks and the defences are the same code.
+"""
+
+from dataclasses import asdict, dataclass, field
+
+from queen_ref.attacks import Sizes
+from queen_ref.checks import check_choice
+from queen_ref.data import PROFILES
+from queen_ref.queen.config import QueenConfig
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A profile's settings. `asdict` of them is part of every result and of every cell's key.
+
+    Arguments: `pool`, the pool asked by default; `budget`, nominal queries of a thief;
+    `sizes` of what he trains; `victim` and `helpers` (the outlier-exposed
+    victim, the misinformation model), passed to the training; `queen`, the defence's settings.
+    """
+
+    pool: str
+    budget: int
+    sizes: Sizes
+    victim: dict
+    helpers: dict
+    queen: QueenConfig = field(default_factory=QueenConfig)
+    device: str = "cpu"  # "auto": a GPU if there is one
+
+
+def settings_of(profile: str) -> Settings:
+    """The settings of "smoke", "cpu" or "gpu".
+
+    >>> settings_of("cpu").budget
+    1500
+    """
+    check_choice("profile", profile, PROFILES)
+    return {"smoke": _smoke, "cpu": _cpu, "gpu": _gpu}[profile]()
+
+
+def as_config(settings: Settings) -> dict:
+    """Plain numbers and words of the settings, without the device: it decides no result.
+
+    >>> as_config(settings_of("smoke"))["pool"]
+    'mnist'
+    """
+    config = asdict(settings)
+    del config["device"]
+    return config
+
+
+def _smoke() -> Settings:
+    # Long enough that every stage does its work, too short for its numbers to mean anything.
+    return Settings(
+        pool="mnist",
+        budget=150,
+        sizes=Sizes(
+            epochs=5,
+            batch_size=32,
+            lr=0.1,
+            shadow_nets=2,
+            table=2_000,
+            recovery_epochs=5,
+            jbda_seeds=38,
+            model="small_cnn",
+        ),
+        victim=dict(epochs=5),
+        helpers=dict(epochs=3),
+        queen=QueenConfig(map_epochs=20, shadows=4, shadows_per_query=2),
+    )
+
+
+def _cpu() -> Settings:
+    # 1500 queries are few: batches of 64 and 15 epochs take as many steps as the thief needs.
+    # 94 seeds grow fourfold a round, as the protocol's 1000: 94, 376, 1500.
+    return Settings(
+        pool="mnist",
+        budget=1500,
+        sizes=Sizes(
+            epochs=15,
+            batch_size=64,
+            lr=0.1,
+            shadow_nets=5,
+            table=20_000,
+            recovery_epochs=60,
+            jbda_seeds=94,
+            model="small_cnn",
+        ),
+        victim=dict(epochs=10),
+        helpers=dict(epochs=10),
+    )
+
+
+def _gpu() -> Settings:
+    # The protocol of the literature, but for the victim: 30 epochs from scratch.
+    return Settings(
+        pool="tiny-imagenet",
+        budget=50_000,
+        sizes=Sizes(
+            epochs=30,
+            batch_size=128,
+            lr=0.1,
+            shadow_nets=20,
+            table=1_000_000,
+            recovery_epochs=200,
+            jbda_seeds=1000,
+            model="vgg16_bn",
+        ),
+        victim=dict(epochs=30),
+        helpers=dict(epochs=30),
+        device="auto",
+    )

@@ -1,0 +1,123 @@
+"""Figures of the arena: who steals how much from whom, and what the defence costs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from queen_ref import plots
+from queen_ref.arena.report import pareto_front, worst_attacks
+
+# Where a long name would cover its neighbours.
+SYMBOLS = (*plots.CLASS_SYMBOLS, "bowtie", "hourglass")
+
+
+def heat_map(rows: Sequence[dict], measure: str = "substitute_accuracy", height: int = 430):
+    """A measure as a map: attacks down, defences across, the number in every cell.
+
+    A cell that is not in the grid stays empty. The colours go from white (little is stolen) to
+    the colour of the substitute.
+
+    Args:
+        rows: of `queen_ref.arena.summarise`, of one profile, pool and policy.
+        measure: the name of an entry of the rows.
+        height: in pixels.
+
+    Returns:
+        A ``plotly.graph_objects.Figure``.
+
+    Raises:
+        ValueError: there are no rows, or two of them fall into one cell.
+
+    Example:
+        >>> fig = heat_map([row for row in rows if row["policy"] == "random"])
+    """
+    defenses, attacks, cells = _cells(rows)
+    values = [[_value(cells.get((a, d)), measure) for d in defenses] for a in attacks]
+    shown = [[_label(cells.get((a, d)), measure) for d in defenses] for a in attacks]
+    fig = plots.figure(y="attack", height=height)
+    fig.add_heatmap(
+        z=values, x=defenses, y=attacks, text=shown, texttemplate="%{text}",
+        colorscale=[[0, "#ffffff"], [1, plots.ROLES["substitute"]]],
+        xgap=2, ygap=2, hoverongaps=False,
+        colorbar={"title": {"text": measure.replace("_", "<br>")}, "thickness": 14},
+        hovertemplate="%{y} against %{x}: %{text}<extra></extra>",
+    )  # fmt: skip
+    fig.update_yaxes(autorange="reversed", showgrid=False)
+    return fig.update_xaxes(showgrid=False, tickangle=-40, title_text="")
+
+
+def pareto(rows: Sequence[dict], height: int = 520):
+    """What the attack that steals most gets, against what an honest user keeps; the front between.
+
+    Down and to the right is better. The smaller, paler markers are the other attacks. Whiskers
+    go from the worst seed to the best.
+
+    Args:
+        rows: of `queen_ref.arena.summarise`, of one profile and pool.
+        height: in pixels.
+
+    Returns:
+        A ``plotly.graph_objects.Figure``.
+
+    Example:
+        >>> fig = pareto(rows)
+    """
+    if not rows:
+        raise ValueError("expected at least one row")
+    fig = plots.figure(
+        x="protected accuracy (honest user)", y="substitute accuracy (thief)", height=height
+    )
+    worst = worst_attacks(rows)
+    points = [(row["protected_accuracy"], row["substitute_accuracy"]) for row in worst]
+    front = [points[place] for place in pareto_front(points)]
+    fig.add_scatter(
+        x=[x for x, _ in front], y=[y for _, y in front], mode="lines", name="Pareto front",
+        line={"color": plots.ROLES["neutral"], "dash": "dot", "shape": "hv"}, hoverinfo="skip",
+    )  # fmt: skip
+    for place, row in enumerate(worst):
+        color = plots.CLASS_COLORS[place % len(plots.CLASS_COLORS)]
+        symbol, name = SYMBOLS[place % len(SYMBOLS)], row["defense"]
+        others = [r for r in rows if r["defense"] == name and r is not row]
+        fig.add_scatter(
+            x=[r["protected_accuracy"] for r in others],
+            y=[r["substitute_accuracy"] for r in others],
+            mode="markers", name=name, legendgroup=name, showlegend=False, opacity=0.35,
+            marker={"color": color, "symbol": symbol, "size": 6},
+            text=[f"{r['attack']} x {r['policy']}" for r in others],
+            hovertemplate=f"{name}, %{{text}}: %{{y:.3f}}<extra></extra>",
+        )  # fmt: skip
+        fig.add_scatter(
+            x=[row["protected_accuracy"]], y=[row["substitute_accuracy"]],
+            mode="markers", name=name, legendgroup=name,
+            marker={"color": color, "symbol": symbol, "size": 12},
+            error_x=_whisker(row, "protected_accuracy", color),
+            error_y=_whisker(row, "substitute_accuracy", color),
+            text=[f"{row['attack']} x {row['policy']}"],
+            hovertemplate=f"{name}, %{{text}}: keeps %{{x:.3f}}, loses %{{y:.3f}}<extra></extra>",
+        )  # fmt: skip
+    return fig
+
+
+def _cells(rows: Sequence[dict]) -> tuple[list[str], list[str], dict[tuple[str, str], dict]]:
+    if not rows:
+        raise ValueError("expected at least one row")
+    cells: dict[tuple[str, str], dict] = {}
+    for row in rows:
+        if (row["attack"], row["defense"]) in cells:
+            raise ValueError("expected rows of one profile, pool and policy, got several")
+        cells[row["attack"], row["defense"]] = row
+    defenses = list(dict.fromkeys(row["defense"] for row in rows))
+    return defenses, list(dict.fromkeys(row["attack"] for row in rows)), cells
+
+
+def _value(row: dict | None, measure: str) -> float | None:
+    return None if row is None else row[measure]
+
+
+def _label(row: dict | None, measure: str) -> str:
+    return "" if row is None else f"{row[measure]:.2f}"
+
+
+def _whisker(row: dict, measure: str, color: str) -> dict:
+    above, below = row[f"{measure}_max"] - row[measure], row[measure] - row[f"{measure}_min"]
+    return {"array": [above], "arrayminus": [below], "thickness": 1.2, "color": color}

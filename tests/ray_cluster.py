@@ -1,0 +1,85 @@
+"""What tests/test_ray.py runs in a network namespace of its own: a two-node Ray cluster.
+
+Prints one JSON object. Not a test module: pytest does not collect it.
+"""
+
+import json
+import os
+import signal
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from ray.cluster_utils import Cluster
+
+from queen_ref.arena import Results, grid, run_grid
+from queen_ref.arena.engines import Ray, run_in
+from queen_ref.arena.run import Display
+
+
+class Quiet(Display):
+    def _write(self, text):
+        pass
+
+
+def victim_of_the_killer(folder):
+    """`run_in`, but the first worker to come says who it is and waits for its end."""
+
+    def run(cell, cache):
+        import ray
+
+        place = Path(folder)
+        with open(place / "attempts", "a") as file:
+            node = ray.get_runtime_context().get_node_id()
+            file.write(json.dumps([cell.name, os.getpid(), node]) + "\n")
+        try:
+            (place / "claimed").touch(exist_ok=False)
+        except FileExistsError:
+            return run_in(cell, cache)
+        (place / "pid.part").write_text(str(os.getpid()))
+        (place / "pid.part").rename(place / "pid")
+        time.sleep(600)
+
+    return run
+
+
+def kill_the_first(folder, killed):
+    place = Path(folder) / "pid"
+    while not place.exists():
+        time.sleep(0.05)
+    killed.append(int(place.read_text()))
+    os.kill(killed[0], signal.SIGKILL)
+
+
+def main(cache, out):
+    cells = grid("smoke", ["naive", "top1"], ["random"], ["none", "rounding", "queen"], [0])
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    cluster.add_node(num_cpus=1)
+    cluster.wait_for_nodes()
+    folder, killed = tempfile.mkdtemp(), []
+    threading.Thread(target=kill_the_first, args=(folder, killed), daemon=True).start()
+    try:
+        engine = Ray(cluster.address, cache, run=victim_of_the_killer(folder))
+        slots = engine.slots
+        report = run_grid(cells, Results(out), engine, show=Quiet(len(cells)))
+    finally:
+        cluster.shutdown()
+    attempts = [json.loads(text) for text in (Path(folder) / "attempts").read_text().splitlines()]
+    print(
+        json.dumps(
+            {
+                "slots": slots,
+                "done": len(report.done),
+                "failed": [f"{cell.name}: {error!r}" for cell, error in report.failed],
+                "killed": killed,
+                "attempts": attempts,
+                "cells": len(cells),
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,96 @@
+"""The arena on a real two-node Ray cluster, with a worker killed in the middle of a cell.
+
+The cluster lives in a network namespace of its own where the system allows that (root on
+Linux): Ray takes the machine's outward address otherwise.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from queen_ref.arena import Results, grid, read, run_grid
+from queen_ref.arena.engines import Here, Ray
+
+SCRIPT = Path(__file__).parent / "ray_cluster.py"
+
+
+def apart(command: list[str]) -> list[str]:
+    """The command in a network of its own, or as it is where that is not allowed."""
+    alone = ["unshare", "-n", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
+    if shutil.which("unshare") and shutil.which("ip"):
+        if subprocess.run([*alone, "true"], capture_output=True).returncode == 0:
+            return [*alone, *command]
+    return command
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory):
+    """The same cells on the local engine, and the parts it trained for both."""
+    folder = tmp_path_factory.mktemp("local")
+    cells = grid("smoke", ["naive", "top1"], ["random"], ["none", "rounding", "queen"], [0])
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as Ray's workers have: sums in another order differ in the end
+    try:
+        run_grid(cells, Results(folder / "r.jsonl"), Here(str(folder / "parts")))
+    finally:
+        torch.set_num_threads(threads)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def cluster(local, tmp_path_factory):
+    """What ray_cluster.py prints, and the results it wrote."""
+    out = tmp_path_factory.mktemp("ray") / "r.jsonl"
+    command = [sys.executable, str(SCRIPT), str(local / "parts"), str(out)]
+    run = subprocess.run(apart(command), capture_output=True, text=True, timeout=300)
+    assert run.returncode == 0, run.stderr[-3000:]
+    return json.loads(run.stdout.splitlines()[-1]), read(out)
+
+
+def test_a_worker_killed_in_a_cell_costs_only_that_cell(cluster):
+    told, lines = cluster
+    assert told["failed"] == [] and told["done"] == told["cells"] == len(lines)
+    assert len({line["key"] for line in lines}) == told["cells"]
+    assert len(told["killed"]) == 1
+    (again,) = [name for name, pid, _ in told["attempts"] if pid == told["killed"][0]]
+    tries = [name for name, _, _ in told["attempts"]]
+    assert tries.count(again) == 2 and len(tries) == told["cells"] + 1
+
+
+def test_both_nodes_work(cluster):
+    told, _ = cluster
+    assert told["slots"] == 2
+    assert len({node for _, _, node in told["attempts"]}) == 2
+
+
+def test_a_cluster_measures_what_one_machine_measures(cluster, local):
+    mine = {line["key"]: line for line in read(local / "r.jsonl")}
+    for line in cluster[1]:
+        other = mine[line["key"]]
+        for name in ("substitute_accuracy", "fidelity", "protected_accuracy", "l1"):
+            assert line[name] == pytest.approx(other[name], abs=0.02), (line["attack"], name)
+        assert line["queries"] == other["queries"] and line["config"] == other["config"]
+
+
+def test_no_cluster_at_an_address_is_one_clear_line():
+    code = (
+        "from queen_ref.arena.engines import Ray\n"
+        "try: Ray('127.0.0.1:9')\n"
+        "except ValueError as error: print(error)"
+    )
+    run = subprocess.run(
+        apart([sys.executable, "-c", code]), capture_output=True, text=True, timeout=120
+    )
+    assert run.stdout.startswith("ray-address: no cluster at 127.0.0.1:9"), run.stderr[-2000:]
+    assert run.stdout.count("\n") == 1
+
+
+def test_ray_is_imported_only_by_its_engine():
+    code = "import sys, queen_ref.cli, queen_ref.arena.engines; print('ray' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.stdout.strip() == "False" and Ray.__name__ == "Ray"
