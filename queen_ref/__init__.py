@@ -6,7 +6,7 @@
 >>> substitute = qr.attacks.knockoff(api, pool, budget=1000, seed=0)
 """
 
-from queen_ref import attacks, data, metrics, models, training
+from queen_ref import attacks, data, defenses, metrics, models, training
 from queen_ref.blackbox import BlackBox, BudgetExceeded
 from queen_ref.defenses import NoDefense
 from queen_ref.queen import (
@@ -28,6 +28,7 @@ __all__ = [
     "SensitivityLedger",
     "attacks",
     "data",
+    "defenses",
     "metrics",
     "models",
     "reverse_gradient",

@@ -32,13 +32,15 @@ def fit(
     after_epoch: Callable[[int, nn.Module], None] | None = None,
     desc: str = "training",
     also: nn.Module | None = None,
+    loss: Callable[[Tensor, Tensor], Tensor] = F.cross_entropy,
 ) -> list[float]:
     """Train `model` in place with SGD; return the mean loss of every epoch.
 
     Arguments: `images` (N, C, H, W); `targets` (N,) integers or (N, K) probabilities;
     `schedule` "cosine" (to zero), "step" (halved every ten epochs) or "constant";
     `after_epoch(epoch, model)` is called after each one; `also`, a second loss `also(model)`,
-    is added at every step and its weights are trained along. Batches move to the model's device.
+    is added at every step and its weights are trained along; `loss(logits, targets)` replaces
+    the cross-entropy. Batches move to the model's device.
     Errors: `ValueError` for images, targets or settings that do not fit.
 
     >>> model = build("small_cnn", (1, 28, 28), num_classes=10, seed=0)
@@ -66,11 +68,11 @@ def fit(
         for rows in batches(len(images), batch_size, shuffle, images.device):
             batch, target = images[rows].to(device), targets[rows.to(targets.device)].to(device)
             extra = also(model) if also is not None else 0.0
-            loss = F.cross_entropy(model(batch), target) + extra  # soft or hard: one call
+            step_loss = loss(model(batch), target) + extra  # soft or hard: one call
             optimiser.zero_grad()
-            loss.backward()
+            step_loss.backward()
             optimiser.step()
-            total += loss.detach() * len(batch)
+            total += step_loss.detach() * len(batch)
         scheduler.step()
         losses.append(float(total) / len(images))
         model.eval()

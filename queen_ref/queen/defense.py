@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from queen_ref.checks import check_images
+from queen_ref.checks import check_images, check_probabilities
 from queen_ref.queen.config import QueenConfig
 from queen_ref.queen.perturbation import is_affine, walk_logits
 from queen_ref.queen.preparation import Parts, prepare
@@ -68,6 +68,11 @@ class Queen:
     {'queries': 256, 'inside': 141, 'recorded': 120, 'reversed': 0}
     """
 
+    # What `queen_ref.defenses.Defense` asks of every defence.
+    l1_bound = None
+    keeps_label = False  # a reversed answer has another
+    stateful = True
+
     def __init__(self, victim, config: QueenConfig, seed: int, parts: Parts):
         self.victim, self.config, self.seed, self.parts = victim, config, seed, parts
         self.shape, self.centroids = parts.shape, parts.centroids
@@ -101,7 +106,34 @@ class Queen:
 
         Errors: `ValueError` for images unlike those of `fit`; then nothing is counted.
         """
+        return self._serve(images, self.look(images), client)
+
+    @torch.no_grad()
+    def simulate(self, images: Tensor, probs: Tensor) -> Tensor:
+        """The answers (B, K) if the victim's softmax on `images` were `probs` (B, K).
+
+        What an adaptive thief runs, on a `fresh()` copy: features and map points are those of
+        the images, label and logits those of `probs`. It counts as queries of "default".
+        """
         query = self.look(images)
+        check_probabilities("probs", probs)
+        if probs.shape != query.logits.shape:
+            raise ValueError(
+                f"probs: expected {tuple(query.logits.shape)}, got {tuple(probs.shape)}"
+            )
+        logits = probs.clamp_min(torch.finfo(probs.dtype).tiny).log()
+        assumed = replace(query, logits=logits, labels=probs.argmax(1))
+        return self._serve(images, assumed, "default")
+
+    def fresh(self) -> "Queen":
+        """The same fitted parts and settings, with no clients yet."""
+        return self.with_settings()
+
+    @property
+    def name(self) -> str:
+        return "queen" if self.config.method == "cosine" else "queen-exact"
+
+    def _serve(self, images: Tensor, query: Query, client: str) -> Tensor:
         known = self._client(client)
         before = known.ledger.snapshot()
         try:

@@ -1,0 +1,75 @@
+"""Adaptive misinformation, AM (Kariyappa and Qureshi, 2020): lie to whoever sends odd images.
+
+    y' = (1 - a) y + a y_mis,       a = 1 / (1 + exp( -nu (tau - max_k y_k) )),   nu = 1000.
+
+The victim is outlier-exposed: sure of images like its own, unsure of others. Where its largest
+probability is below tau the answer comes from another model, trained to be wrong:
+
+    L_mis = - log(1 - softmax(g(x))_label).
+"""
+
+import torch
+from torch import Tensor, nn
+
+from queen_ref.checks import check_images, check_number
+from queen_ref.defenses.base import Defense
+from queen_ref.models import Classifier, build
+from queen_ref.training import fit
+
+NU = 1000.0  # so steep that a is 0 or 1 nearly everywhere
+
+
+class AdaptiveMisinformation(Defense):
+    """Arguments: `victim`, best an outlier-exposed one; `misinformation`, the model that is wrong;
+    `tau`, the confidence below which it answers (the literature: 0.7 for ten classes).
+
+    >>> defense = AdaptiveMisinformation(victim, misinformation, tau=0.7)
+    >>> probs = defense(images)
+    """
+
+    name = "am"
+
+    def __init__(self, victim, misinformation: nn.Module, tau: float = 0.7):
+        super().__init__(victim)
+        check_number("tau", tau, low=0, high=1)
+        self.misinformation, self.tau = misinformation.eval(), tau
+
+    @torch.no_grad()
+    def simulate(self, images: Tensor, probs: Tensor) -> Tensor:
+        wrong = self.misinformation(images).softmax(1)
+        share = torch.sigmoid(NU * (self.tau - probs.amax(1, keepdim=True)))
+        return (1 - share) * probs + share * wrong
+
+    def __repr__(self) -> str:
+        return f"AdaptiveMisinformation(tau={self.tau})"
+
+
+def wrong_label_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """mean of -log(1 - p_label): logits (B, K), labels (B,) -> scalar.
+
+    1 - p_label is the sum of the other classes, and its logarithm a difference of two
+    logsumexps, which does not overflow where p_label is 1.
+    """
+    others = logits.scatter(1, labels[:, None], -torch.inf)
+    return (logits.logsumexp(1) - others.logsumexp(1)).mean()
+
+
+def train_misinformation(
+    images: Tensor,
+    labels: Tensor,
+    num_classes: int,
+    model: str = "small_cnn",
+    seed: int = 0,
+    **training,
+) -> Classifier:
+    """A model trained never to say the label of images (N, C, H, W) with labels (N,).
+
+    `training` is passed to `queen_ref.training.fit`.
+
+    >>> wrong = train_misinformation(images, labels, num_classes=10, epochs=5, seed=0)
+    """
+    check_images(images)
+    classifier = build(model, tuple(images.shape[1:]), num_classes, seed + 1)
+    classifier = classifier.to(images.device, images.dtype)
+    fit(classifier, images, labels, seed=seed, loss=wrong_label_loss, **training)
+    return classifier.eval()

@@ -1,0 +1,131 @@
+"""MAD-argmax (Orekondy et al., 2020): turn the thief's gradient as far as the label allows.
+
+The defender imagines a thief: a proxy network with random weights, softmax p and features phi.
+An answer y makes the proxy's last layer move along G^T y, where row k of G is the gradient of
+-log p_k. MAD looks for the answer whose direction is farthest from the honest one,
+
+    max_v  || G^T v / |G^T v|  -  G^T y / |G^T y| ||^2   =   2 - 2 cos(G^T v, G^T y),
+
+over the 0/1 vertices v that contain the label, then goes from y towards v until the L1 budget
+is spent.
+
+The gradient of -log p_k with respect to the last layer is (p - e_k) phi^T. For a v that sums
+to 1 therefore G^T v = (p - v) phi^T, and phi drops out of the cosine:
+
+    cos(G^T v, G^T y) = cos(p - v, p - y).
+
+So no gradient is ever computed, and all vertices of a batch are two matmuls.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from queen_ref.checks import check_number
+from queen_ref.defenses.base import Defense
+from queen_ref.models import build
+
+ALL_VERTICES = 10  # up to so many classes every vertex is looked at: 2^9 hold the label
+EVALUATIONS = 1024  # of the objective per query above that
+TINY = 1e-12
+
+
+class MAD(Defense):
+    """Arguments: `epsilon`, the L1 budget; `proxy`, a model with the victim's inputs and classes;
+    by default a small CNN with random weights, made from `seed` at the first query.
+
+    >>> probs = MAD(victim, epsilon=1.0, seed=0)(images)
+    """
+
+    name = "mad"
+    keeps_label = True
+
+    def __init__(self, victim, proxy: nn.Module | None = None, epsilon: float = 1.0, seed: int = 0):
+        super().__init__(victim)
+        check_number("epsilon", epsilon, low=0, above=True)
+        self.l1_bound = self.epsilon = epsilon
+        self.proxy, self.seed = proxy.eval() if proxy is not None else None, seed
+
+    @torch.no_grad()
+    def simulate(self, images: Tensor, probs: Tensor) -> Tensor:
+        if self.proxy is None:
+            proxy = build("small_cnn", tuple(images.shape[1:]), probs.shape[1], self.seed)
+            self.proxy = proxy.to(images.device, images.dtype).eval()
+        return toward(probs, farthest_vertex(probs, self.proxy(images).softmax(1)), self.epsilon)
+
+    def __repr__(self) -> str:
+        return f"MAD(epsilon={self.epsilon})"
+
+
+def farthest_vertex(probs: Tensor, proxy_probs: Tensor) -> Tensor:
+    """The vertex with the largest angle to the honest gradient: (B, K), (B, K) -> (B, K).
+
+    Rows are uniform over a set of classes that holds the label. Exact for K <= 10; above,
+    greedy: classes join as long as the angle grows.
+    """
+    label = probs.argmax(1)
+    if probs.shape[1] <= ALL_VERTICES:
+        vertices = all_vertices(probs.shape[1]).to(probs)  # (M, K)
+        cosines = cosine(probs, proxy_probs, vertices)  # (B, M)
+        allowed = vertices[:, label].T > 0
+        return vertices[torch.where(allowed, cosines, torch.inf).argmin(1)]
+    return greedy_vertex(probs, proxy_probs, label)
+
+
+def all_vertices(num_classes: int) -> Tensor:
+    """Every non-empty set of classes as a uniform distribution: (2^K - 1, K).
+
+    >>> all_vertices(2)
+    tensor([[1.0000, 0.0000],
+            [0.0000, 1.0000],
+            [0.5000, 0.5000]])
+    """
+    numbers = torch.arange(1, 2**num_classes)
+    members = (numbers[:, None] >> torch.arange(num_classes)) & 1
+    return members / members.sum(1, keepdim=True)
+
+
+def cosine(probs: Tensor, proxy_probs: Tensor, vertices: Tensor) -> Tensor:
+    """cos(p - v, p - y) of every query with every vertex: (B, K), (B, K), (M, K) -> (B, M)."""
+    honest = proxy_probs - probs
+    dot = (honest * proxy_probs).sum(1, keepdim=True) - honest @ vertices.T
+    squares = (proxy_probs**2).sum(1, keepdim=True) - 2 * proxy_probs @ vertices.T
+    length = (squares + (vertices**2).sum(1)).clamp_min(TINY).sqrt()
+    return dot / (length * honest.norm(dim=1, keepdim=True).clamp_min(TINY))
+
+
+def greedy_vertex(probs: Tensor, proxy_probs: Tensor, label: Tensor) -> Tensor:
+    """The label joins first, then always the class that turns farthest, while one does."""
+    classes = probs.shape[1]
+    honest = proxy_probs - probs
+    members = torch.zeros_like(probs)
+    candidates = torch.zeros_like(probs).scatter_(1, label[:, None], 1.0) > 0
+    best = torch.full_like(probs[:, 0], torch.inf)
+    growing = torch.ones_like(label, dtype=torch.bool)
+    for size in range(1, max(1, EVALUATIONS // classes) + 1):
+        # v is uniform over the members and class j, for all j at once (B, K).
+        overlap = ((honest * members).sum(1, keepdim=True) + honest) / size
+        dot = (honest * proxy_probs).sum(1, keepdim=True) - overlap
+        cross = ((proxy_probs * members).sum(1, keepdim=True) + proxy_probs) / size
+        squares = (proxy_probs**2).sum(1, keepdim=True) - 2 * cross + 1 / size
+        # The length of the honest gradient is the same for every v: leave it out.
+        score = dot / squares.clamp_min(TINY).sqrt()
+        found, added = torch.where(candidates, score, torch.inf).min(1)
+        growing = growing & (found < best)
+        if not bool(growing.any()):
+            break
+        best = torch.where(growing, found, best)
+        grown = members.scatter(1, added[:, None], 1.0)
+        members = torch.where(growing[:, None], grown, members)
+        candidates = members == 0
+    return members / members.sum(1, keepdim=True)
+
+
+def toward(probs: Tensor, vertex: Tensor, epsilon: float) -> Tensor:
+    """From y towards v as far as ||y' - y||_1 <= epsilon: (B, K), (B, K) -> (B, K).
+
+    At v itself the label would share its place: the walk ends a thousandth of the way before.
+    """
+    way = vertex - probs
+    length = way.abs().sum(1, keepdim=True)
+    share = (epsilon / length.clamp_min(TINY)).clamp_max(1 - 1e-3)
+    return probs + share * way

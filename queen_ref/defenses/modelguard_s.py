@@ -1,0 +1,73 @@
+"""ModelGuard-S (Tang et al., 2024): answer only from a short list of posteriors.
+
+Every predicted class k has an ordered codebook, empty at first. A query is answered by the
+first entry c of its class's codebook with
+
+    || c - y ||_1 <= epsilon ;
+
+where there is none, y itself is appended and answered. So many queries share one answer, and
+what tells them apart is lost. The order of the queries decides; all clients share the books.
+"""
+
+import torch
+from torch import Tensor
+
+from queen_ref.checks import check_number
+from queen_ref.defenses.base import Defense
+from queen_ref.queen.grid import first_come
+
+
+class ModelGuardS(Defense):
+    """Arguments: `epsilon`, the L1 budget.
+
+    A batch is answered exactly as its queries would be one by one. Entries of one class lie
+    farther than epsilon apart, so the simplex has room for a bounded number of them.
+
+    >>> defense = ModelGuardS(victim, epsilon=1.0)
+    >>> probs = defense(images)                 # defense.report() -> {'codewords': 12}
+    """
+
+    name = "modelguard-s"
+    keeps_label = True  # an entry was the posterior of a query of the same class
+    stateful = True
+
+    def __init__(self, victim, epsilon: float = 1.0):
+        super().__init__(victim)
+        check_number("epsilon", epsilon, low=0, above=True)
+        self.l1_bound = self.epsilon = epsilon
+        self.codebook: Tensor | None = None  # (M, K), in the order of arrival
+
+    def simulate(self, images: Tensor, probs: Tensor) -> Tensor:
+        answers = probs.clone()
+        known = torch.zeros(len(probs), dtype=torch.bool, device=probs.device)
+        if self.codebook is not None:
+            close = self._close(probs, self.codebook)  # (B, M)
+            known, first = close.any(1), close.int().argmax(1)
+            answers[known] = self.codebook[first[known]]
+
+        rows = (~known).nonzero().flatten()
+        if len(rows):
+            new = probs[rows]
+            close = self._close(new, new).tril(-1)  # to an earlier one of this batch
+            appended = first_come(close, torch.ones_like(rows, dtype=torch.bool))
+            # An appended query is its own first entry.
+            choice = (close & appended | torch.diag(appended)).int().argmax(1)
+            answers[rows] = new[choice]
+            entries = new[appended]
+            old = self.codebook
+            self.codebook = entries if old is None else torch.cat([old, entries])
+        return answers
+
+    def fresh(self) -> "ModelGuardS":
+        return ModelGuardS(self.victim, self.epsilon)
+
+    def report(self, client: str = "default") -> dict[str, int]:
+        return {"codewords": 0 if self.codebook is None else len(self.codebook)}
+
+    def _close(self, probs: Tensor, entries: Tensor) -> Tensor:
+        """Same label and within epsilon: (B, K), (M, K) -> bool (B, M)."""
+        same = probs.argmax(1)[:, None] == entries.argmax(1)
+        return same & (torch.cdist(probs, entries, p=1) <= self.epsilon)
+
+    def __repr__(self) -> str:
+        return f"ModelGuardS(epsilon={self.epsilon}, {self.report()['codewords']} codewords)"

@@ -1,0 +1,87 @@
+"""Outlier exposure (Hendrycks et al., 2019): a victim that is unsure of what is no image.
+
+    L = CE(f(x), label) + lambda CE(f(o), uniform),          o: outliers, lambda = 1.
+
+Adaptive misinformation needs such a victim: it tells a thief's images from a user's by the
+victim's confidence. The literature takes another data set for the outliers. Ours are the
+training images themselves, cut into 4 x 4 patches that are put together in a random order:
+the same strokes and colours, but no object. So no second data set is needed, and the thief's
+pool is not given away to the defender.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from queen_ref.checks import check_images, check_number
+from queen_ref.models import Classifier, build
+from queen_ref.training import fit
+
+PATCHES = 4  # on each side
+
+
+def outliers(images: Tensor, seed: int = 0) -> Tensor:
+    """Every image (N, C, H, W) with its 4 x 4 patches in a random order; same shape.
+
+    Pixels that a division by four leaves over stay where they are.
+
+    >>> outliers(torch.rand(5, 1, 28, 28)).shape
+    torch.Size([5, 1, 28, 28])
+    """
+    check_images(images)
+    high, wide = images.shape[2] // PATCHES, images.shape[3] // PATCHES
+    region = images[:, :, : PATCHES * high, : PATCHES * wide]
+    patches = region.unflatten(3, (PATCHES, wide)).unflatten(2, (PATCHES, high))
+    patches = patches.permute(0, 2, 4, 1, 3, 5).flatten(1, 2)  # (N, 16, C, high, wide)
+    draw = torch.Generator().manual_seed(seed)
+    order = torch.rand(len(images), PATCHES**2, generator=draw).argsort(1).to(images.device)
+    patches = patches[torch.arange(len(images), device=images.device)[:, None], order]
+    shuffled = images.clone()
+    back = patches.unflatten(1, (PATCHES, PATCHES)).permute(0, 3, 1, 4, 2, 5)
+    shuffled[:, :, : PATCHES * high, : PATCHES * wide] = back.reshape(region.shape)
+    return shuffled
+
+
+class OutlierLoss(nn.Module):
+    """lambda CE(f(o), uniform) on the next outliers, for `queen_ref.training.fit(also=...)`.
+
+    >>> fit(model, images, labels, also=OutlierLoss(outliers(images), seed=0))
+    """
+
+    def __init__(self, images: Tensor, weight: float = 1.0, batch_size: int = 64, seed: int = 0):
+        super().__init__()
+        check_images(images)
+        self.images, self.weight = images, weight
+        self.batch_size = min(batch_size, len(images))
+        self.draw = torch.Generator().manual_seed(seed)
+
+    def forward(self, model: nn.Module) -> Tensor:
+        rows = torch.randint(len(self.images), (self.batch_size,), generator=self.draw)
+        device = next(model.parameters()).device
+        logits = model(self.images[rows.to(self.images.device)].to(device))
+        return -self.weight * F.log_softmax(logits, 1).mean()
+
+
+def train_outlier_exposed(
+    images: Tensor,
+    labels: Tensor,
+    num_classes: int,
+    model: str = "small_cnn",
+    weight: float = 1.0,
+    seed: int = 0,
+    **training,
+) -> Classifier:
+    """A victim trained on its task and on outliers made of its own images.
+
+    Arguments: `images` (N, C, H, W), `labels` (N,); `weight`, lambda; `training`, passed to
+    `queen_ref.training.fit`.
+
+    >>> victim = train_outlier_exposed(images, labels, num_classes=10, epochs=10, seed=0)
+    """
+    check_images(images)
+    check_number("weight", weight, low=0)
+    classifier = build(model, tuple(images.shape[1:]), num_classes, seed)
+    classifier = classifier.to(images.device, images.dtype)
+    loss = OutlierLoss(outliers(images, seed), weight, training.get("batch_size", 64), seed)
+    fit(classifier, images, labels, seed=seed, also=loss, **training)
+    return classifier.eval()
