@@ -70,10 +70,11 @@ def worst_answer(probs: Tensor, epsilon: float = 1.0, margin: float = MARGIN) ->
         right = best[:, None] + ramp[1:] * (high - best)[:, None]
         tried = torch.cat([left, right], 1)  # (B, 2 GRID + 1), ascending
         cost = objective(ascending, fill(ascending, tried, epsilon, margin))
-        place = cost.argmin(1, keepdim=True)
-        best = tried.gather(1, place).flatten()
-        low = tried.gather(1, (place - 1).clamp_min(0)).flatten()
-        high = tried.gather(1, (place + 1).clamp_max(2 * GRID)).flatten()
+        best = tried.gather(1, cost.argmin(1, keepdim=True))
+        # The neighbours of the best; it has none on a side where the bracket ends.
+        low = torch.where(tried < best, tried, -torch.inf).amax(1).maximum(low)
+        high = torch.where(tried > best, tried, torch.inf).amin(1).minimum(high)
+        best = best.flatten()
     answer, _ = fill(ascending, best[:, None], epsilon, margin)
     answer = torch.zeros_like(y).scatter_(1, order, answer[:, 0].clamp_min(0))
     return (answer / answer.sum(1, keepdim=True)).to(probs.dtype)
