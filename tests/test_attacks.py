@@ -30,7 +30,7 @@ TINY = Sizes(
     shadow_epochs=1,
     table=200,
     recovery_epochs=2,
-    jbda_seeds=7,
+    jbda_seeds=12,
     query_batch=20,
 )
 COMBINATIONS = [
