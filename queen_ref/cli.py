@@ -62,7 +62,9 @@ def make_app():
         pool: Annotated[str, Option(help="Where the thief's images come from")] = "",
         engine: Annotated[str, Option(help="local or ray")] = "local",
         ray_address: Annotated[str, Option(help="Head of a Ray cluster, or auto")] = "",
-        workers: Annotated[int, Option(help="Processes at a time, local engine only")] = 1,
+        workers: Annotated[
+            int | None, Option(help="Processes at a time, local engine only [one a core]")
+        ] = None,
         time_limit: Annotated[
             float | None, Option(metavar="MIN", help="Begin no cell that would end later")
         ] = None,
@@ -100,7 +102,7 @@ def run_arena(
     pool: str = "",
     engine: str = "local",
     ray_address: str = "",
-    workers: int = 1,
+    workers: int | None = None,
     time_limit: float | None = None,
     cache_dir: Path | None = None,
 ) -> int:
@@ -113,6 +115,7 @@ def run_arena(
     from queen_ref.arena.cache import Cache
     from queen_ref.arena.cells import grid
     from queen_ref.arena.engines import Here, Processes, Ray
+    from queen_ref.arena.parts import pick_device
     from queen_ref.arena.results import Results
     from queen_ref.arena.run import Clock, in_words, run_grid
     from queen_ref.arena.settings import settings_of
@@ -123,9 +126,10 @@ def run_arena(
     check_choice("engine", engine, ENGINES)
     if ray_address and engine != "ray":
         raise ValueError("ray-address: expected --engine ray beside it, got --engine local")
-    check_number("workers", workers, low=1, integer=True)
-    if workers > 1 and engine == "ray":
-        raise ValueError("workers: expected --engine local beside it; Ray counts its own cores")
+    if workers is not None:
+        check_number("workers", workers, low=1, integer=True)
+        if engine == "ray":
+            raise ValueError("workers: expected --engine local beside it; Ray counts its own cores")
     if time_limit is not None:
         check_number("time-limit", time_limit, low=0)
     cells = grid(
@@ -145,6 +149,11 @@ def run_arena(
     cache = str(cache_dir.expanduser().absolute()) if cache_dir else None
     if engine == "local":
         Cache(cache)
+        missing = sum(cell.key() not in results for cell in cells)
+        if workers is None:
+            # A process takes seconds to begin; a GPU has room for one.
+            many = pick_device(settings_of(profile).device) == "cpu" and missing > 8
+            workers = os.cpu_count() or 1 if many else 1
         runner = Here(cache) if workers == 1 else Processes(workers, cache)
     else:
         gpus = 1 if settings_of(profile).device == "auto" else 0

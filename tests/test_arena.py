@@ -15,9 +15,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import queen_ref as qr
 from queen_ref.arena import Cache, Cell, Results, grid, pareto_front, read, run_cell, run_grid
-from queen_ref.arena.cells import FORMAT, suits
+from queen_ref.arena.cells import FORMAT, KEEP_LABEL, suits
 from queen_ref.arena.report import summarise, to_csv, to_markdown
 from queen_ref.arena.run import Clock, Display
 from queen_ref.attacks import ATTACKS, POLICIES
@@ -107,6 +106,14 @@ def test_the_grid_leaves_out_what_would_say_nothing():
     assert ("s4l", "jbda-tr", "queen") not in there and ("s4l", "random", "queen") in there
     assert {cell.attack for cell in cells} == set(ATTACKS)
     assert {cell.defense for cell in cells} == set(DEFENSES)
+
+
+def test_the_defences_that_keep_the_label_are_those_that_promise_it(parts):
+    from queen_ref.arena.measure import workshop
+
+    shop = workshop(CELL, Cache(parts))
+    promised = [name for name in DEFENSES if shop.defense(name).keeps_label]
+    assert promised == [name for name in DEFENSES if name in KEEP_LABEL]
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,11 @@ works on at a time. An outcome is a result or the exception that ended the cell.
 """
 
 import os
+import socket
+import threading
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from multiprocessing import get_context
+from multiprocessing import connection, get_context, parent_process
 from typing import Any, Protocol
 
 from queen_ref.arena.cache import Cache
@@ -34,7 +36,7 @@ class Engine(Protocol):
 
 
 class Here:
-    """One cell after another in this process, with all of torch's threads.
+    """One cell after another in this process.
 
     >>> engine = Here("parts")
     >>> engine.wait([engine.submit(cell)])[0][1]["substitute_accuracy"]
@@ -61,13 +63,12 @@ class Here:
 
 
 class Processes:
-    """`workers` cells at a time, each in a process of its own with its share of the cores."""
+    """`workers` cells at a time, each in a process of its own."""
 
     def __init__(self, workers: int, cache: str | None = None, run: Run | None = None):
         self.slots, self.cache, self.run = workers, cache, run or run_in
-        threads = max(1, (os.cpu_count() or 1) // workers)
-        # Spawned: a fork would inherit torch's locked threads.
-        self.pool = ProcessPoolExecutor(workers, get_context("spawn"), _use_threads, (threads,))
+        # Spawned: a fork would inherit torch's threads in whatever state they are.
+        self.pool = ProcessPoolExecutor(workers, get_context("spawn"), _die_with_parent)
 
     def submit(self, cell: Cell) -> Future:
         return self.pool.submit(self.run, cell, self.cache)
@@ -106,6 +107,8 @@ class Ray:
                 "engine: ray is not installed; pip install -r requirements-cluster.txt"
             ) from None
         self.ray, self.cache, self.gpus = ray, cache, gpus
+        if address not in (None, "auto") and not reachable(address):
+            raise ValueError(f"ray-address: no cluster at {address}")
         self.mine = not ray.is_initialized()
         if self.mine:
             options: dict = {"include_dashboard": False} if address is None else {}
@@ -147,7 +150,25 @@ def run_in(cell: Cell, cache: str | None) -> dict:
     return run_cell(cell, Cache(cache))
 
 
-def _use_threads(count: int) -> None:
-    import torch
+def _die_with_parent() -> None:
+    """In a worker: after `kill -9` of the run nobody would end it, or want its result."""
 
-    torch.set_num_threads(count)
+    def watch():
+        connection.wait([parent_process().sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def reachable(address: str) -> bool:
+    """Whether somebody listens at "host:port" (Ray itself would try for minutes).
+
+    >>> reachable("127.0.0.1:9")
+    False
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except (OSError, ValueError, OverflowError):
+        return False
+    return True

@@ -57,10 +57,11 @@ def _smoke() -> Settings:
         pool="mnist",
         budget=150,
         sizes=Sizes(
-            epochs=5,
-            batch_size=32,
+            epochs=8,
+            batch_size=16,
             lr=0.1,
             shadow_nets=2,
+            shadow_epochs=3,
             table=2_000,
             recovery_epochs=5,
             jbda_seeds=38,
