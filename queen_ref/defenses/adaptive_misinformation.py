@@ -34,9 +34,10 @@ class AdaptiveMisinformation(Defense):
         check_number("tau", tau, low=0, high=1)
         self.misinformation, self.tau = misinformation.eval(), tau
 
-    @torch.no_grad()
-    def simulate(self, images: Tensor, probs: Tensor) -> Tensor:
-        wrong = self.misinformation(images).softmax(1)
+    def answer(self, images: Tensor, probs: Tensor) -> Tensor:
+        wrong = self.misinformation(images).softmax(1).to(probs)
+        if wrong.shape != probs.shape:
+            raise ValueError(f"probs: expected {wrong.shape[1]} classes, got {probs.shape[1]}")
         share = torch.sigmoid(NU * (self.tau - probs.amax(1, keepdim=True)))
         return (1 - share) * probs + share * wrong
 

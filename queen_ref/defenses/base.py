@@ -76,7 +76,7 @@ class Defense:
         return {}
 
     def __repr__(self) -> str:
-        hidden = ("victim",)
+        hidden = ("l1_bound", "keeps_label")
         shown = (f"{k}={v!r}" for k, v in vars(self).items() if k not in hidden and _plain(v))
         return f"{type(self).__name__}({', '.join(shown)})"
 

@@ -41,16 +41,18 @@ class MAD(Defense):
 
     def __init__(self, victim, proxy: nn.Module | None = None, epsilon: float = 1.0, seed: int = 0):
         super().__init__(victim)
-        check_number("epsilon", epsilon, low=0, above=True)
+        check_number("epsilon", epsilon, low=0, high=2, above=True)
         self.l1_bound = self.epsilon = epsilon
         self.proxy, self.seed = proxy.eval() if proxy is not None else None, seed
 
-    @torch.no_grad()
-    def simulate(self, images: Tensor, probs: Tensor) -> Tensor:
+    def answer(self, images: Tensor, probs: Tensor) -> Tensor:
         if self.proxy is None:
             proxy = build("small_cnn", tuple(images.shape[1:]), probs.shape[1], self.seed)
             self.proxy = proxy.to(images.device, images.dtype).eval()
-        return toward(probs, farthest_vertex(probs, self.proxy(images).softmax(1)), self.epsilon)
+        guess = self.proxy(images).softmax(1).to(probs)
+        if guess.shape != probs.shape:
+            raise ValueError(f"probs: expected {guess.shape[1]} classes, got {probs.shape[1]}")
+        return toward(probs, farthest_vertex(probs, guess), self.epsilon)
 
     def __repr__(self) -> str:
         return f"MAD(epsilon={self.epsilon})"
@@ -60,15 +62,19 @@ def farthest_vertex(probs: Tensor, proxy_probs: Tensor) -> Tensor:
     """The vertex with the largest angle to the honest gradient: (B, K), (B, K) -> (B, K).
 
     Rows are uniform over a set of classes that holds the label. Exact for K <= 10; above,
-    greedy: classes join as long as the angle grows.
+    greedy: the class that turns farthest joins, and the best set on the way is taken.
+
+    Angles are computed in double precision: two that differ in the eighth digit should not
+    swap places with the size of the batch.
     """
-    label = probs.argmax(1)
+    label, dtype = probs.argmax(1), probs.dtype
+    probs, proxy_probs = probs.double(), proxy_probs.double()
     if probs.shape[1] <= ALL_VERTICES:
         vertices = all_vertices(probs.shape[1]).to(probs)  # (M, K)
         cosines = cosine(probs, proxy_probs, vertices)  # (B, M)
         allowed = vertices[:, label].T > 0
-        return vertices[torch.where(allowed, cosines, torch.inf).argmin(1)]
-    return greedy_vertex(probs, proxy_probs, label)
+        return vertices[torch.where(allowed, cosines, torch.inf).argmin(1)].to(dtype)
+    return greedy_vertex(probs, proxy_probs, label).to(dtype)
 
 
 def all_vertices(num_classes: int) -> Tensor:
@@ -94,30 +100,28 @@ def cosine(probs: Tensor, proxy_probs: Tensor, vertices: Tensor) -> Tensor:
 
 
 def greedy_vertex(probs: Tensor, proxy_probs: Tensor, label: Tensor) -> Tensor:
-    """The label joins first, then always the class that turns farthest, while one does."""
+    """The label, then always the class that turns farthest, until enough sets were tried.
+
+    The angle may shrink on the way and grow again: the best set of the way is returned.
+    """
     classes = probs.shape[1]
     honest = proxy_probs - probs
-    members = torch.zeros_like(probs)
-    candidates = torch.zeros_like(probs).scatter_(1, label[:, None], 1.0) > 0
-    best = torch.full_like(probs[:, 0], torch.inf)
-    growing = torch.ones_like(label, dtype=torch.bool)
-    for size in range(1, max(1, EVALUATIONS // classes) + 1):
-        # v is uniform over the members and class j, for all j at once (B, K).
+    length, own = (proxy_probs**2).sum(1, keepdim=True), (honest * proxy_probs).sum(1, keepdim=True)
+    members = torch.zeros_like(probs).scatter_(1, label[:, None], 1.0)
+    chosen, best = members, torch.full_like(own, torch.inf)
+    size, tried = 1, 0
+    while tried < EVALUATIONS and size < classes:
+        tried, size = tried + classes - size, size + 1
+        # v is uniform over the members and class j, for all j at once (B, K). The length of the
+        # honest gradient is the same for every v: leave it out.
         overlap = ((honest * members).sum(1, keepdim=True) + honest) / size
-        dot = (honest * proxy_probs).sum(1, keepdim=True) - overlap
         cross = ((proxy_probs * members).sum(1, keepdim=True) + proxy_probs) / size
-        squares = (proxy_probs**2).sum(1, keepdim=True) - 2 * cross + 1 / size
-        # The length of the honest gradient is the same for every v: leave it out.
-        score = dot / squares.clamp_min(TINY).sqrt()
-        found, added = torch.where(candidates, score, torch.inf).min(1)
-        growing = growing & (found < best)
-        if not bool(growing.any()):
-            break
-        best = torch.where(growing, found, best)
-        grown = members.scatter(1, added[:, None], 1.0)
-        members = torch.where(growing[:, None], grown, members)
-        candidates = members == 0
-    return members / members.sum(1, keepdim=True)
+        score = (own - overlap) / (length - 2 * cross + 1 / size).clamp_min(TINY).sqrt()
+        found, joins = score.masked_fill(members > 0, torch.inf).min(1, keepdim=True)
+        members = members.scatter(1, joins, 1.0)
+        chosen = torch.where(found < best, members, chosen)
+        best = torch.minimum(found, best)
+    return chosen / chosen.sum(1, keepdim=True)
 
 
 def toward(probs: Tensor, vertex: Tensor, epsilon: float) -> Tensor:

@@ -37,7 +37,10 @@ class ModelGuardS(Defense):
         self.l1_bound = self.epsilon = epsilon
         self.codebook: Tensor | None = None  # (M, K), in the order of arrival
 
-    def simulate(self, images: Tensor, probs: Tensor) -> Tensor:
+    def answer(self, images: Tensor, probs: Tensor) -> Tensor:
+        if self.codebook is not None and self.codebook.shape[1] != probs.shape[1]:
+            wanted, got = self.codebook.shape[1], probs.shape[1]
+            raise ValueError(f"probs: expected {wanted} classes, got {got}")
         answers = probs.clone()
         known = torch.zeros(len(probs), dtype=torch.bool, device=probs.device)
         if self.codebook is not None:

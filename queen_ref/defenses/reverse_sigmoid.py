@@ -24,7 +24,7 @@ class ReverseSigmoid(Defense):
     The label is promised up to 2.2 / K (and 0.22), with gamma up to 0.2.
 
     >>> ReverseSigmoid(victim).simulate(images[:1], torch.tensor([[0.9, 0.1, 0.0]]))
-    tensor([[0.7798, 0.1106, 0.0946]])
+    tensor([[0.7939, 0.1110, 0.0950]])
     """
 
     name = "reverse-sigmoid"
