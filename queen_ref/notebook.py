@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 PROFILES = ("smoke", "cpu", "gpu")
+RESULTS = "https://raw.githubusercontent.com/queen-ref/queen-ref/main/book/results"
 
 
 def check_parameters(profile: str, seed: int) -> None:
@@ -51,3 +52,35 @@ def running_line(profile: str, seed: int, minutes: dict[str, float]) -> None:
     if not gpu:
         print("No GPU: the profile cpu is made for that. To have one on Colab: Runtime,")
         print('Change runtime type; then set profile = "gpu" in the parameters cell.')
+
+
+def recorded(name: str):
+    """Path of a results file that this repository has checked in.
+
+    Where only the package is installed (Colab, for example) the file is fetched once.
+
+    Args:
+        name: a file in ``book/results``, for example ``"arena.jsonl"``.
+
+    Raises:
+        ValueError: there is no such file, and it cannot be fetched either.
+
+    Example:
+        >>> recorded("arena.jsonl").name
+        'arena.jsonl'
+    """
+    import tempfile
+    import urllib.request
+    from pathlib import Path
+
+    path = Path(__file__).resolve().parents[1] / "book" / "results" / name
+    if path.is_file():
+        return path
+    copy = Path(tempfile.gettempdir()) / f"queen-ref-{name}"
+    if not copy.is_file():
+        try:
+            with urllib.request.urlopen(f"{RESULTS}/{name}", timeout=20) as answer:
+                copy.write_bytes(answer.read())
+        except OSError as error:
+            raise ValueError(f"expected recorded results at {path}, found none ({error})") from None
+    return copy
