@@ -87,6 +87,7 @@ lint: $(STAMP)  ## ruff
 
 bench: $(STAMP)  ## Time per query, in ratios to the bare victim
 	@$(BIN)/python -m benchmarks.queen
+	@$(BIN)/python -m benchmarks.defenses
 
 clean:  ## Throw away the built book and the caches, not .venv
 	@rm -rf _build build .pytest_cache .ruff_cache .hypothesis book/assets/plotly.min.js
