@@ -25,7 +25,7 @@ def public_names() -> list[str]:
         for node in ast.parse(path.read_text()).body:
             known = isinstance(node, ast.FunctionDef | ast.ClassDef)
             if known and not node.name.startswith("_"):
-                names.append(f"{module}.{node.name}")
+                names.append(f"{module.removesuffix('.__init__')}.{node.name}")
     return names
 
 
