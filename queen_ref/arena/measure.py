@@ -209,7 +209,9 @@ def revision() -> str | None:
         return subprocess.run(call, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
-        return git("rev-parse", "HEAD") + ("-dirty" if git("status", "--porcelain", ".") else "")
+        return git("rev-parse", "HEAD") + (
+            "-dirty" if git("status", "--porcelain", "-uno", ".") else ""
+        )
     except (OSError, subprocess.CalledProcessError):
         return None
 

@@ -6,6 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from statistics import mean, stdev
 
+from queen_ref.attacks import ATTACKS, POLICIES
+from queen_ref.defenses import DEFENSES
+
 MEASURES = (
     "substitute_accuracy",
     "substitute_accuracy_best",
@@ -47,7 +50,9 @@ def summarise(lines: Sequence[dict]) -> list[dict]:
         row["seconds"] = mean(line["seconds"]["total"] for line in members)
         row["flags"] = dict(Counter(flag for line in members for flag in line["flags"]))
         rows.append(row)
-    return rows
+    # The file has them as they were done; readers want them as they are always listed.
+    orders = {"policy": POLICIES, "attack": tuple(ATTACKS), "defense": DEFENSES}
+    return sorted(rows, key=lambda row: [_place(row[name], orders.get(name)) for name in CELL])
 
 
 def to_markdown(rows: Sequence[dict], measure: str = "substitute_accuracy") -> str:
@@ -112,6 +117,10 @@ def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
         if not any(x >= kind and y <= stolen and (x, y) != (kind, stolen) for x, y in points)
     ]
     return sorted(kept, key=lambda place: points[place])
+
+
+def _place(name: str, order: Sequence[str] | None) -> tuple[int, str]:
+    return (order.index(name) if order and name in order else 999, name)
 
 
 def _matrix(rows: Sequence[dict], measure: str) -> str:
