@@ -39,7 +39,7 @@ def parts():
 @pytest.fixture(scope="module")
 def images(parts):
     """Sure ones and unsure ones: MNIST, other digits, noise."""
-    return torch.cat([pool[:40] for pool in parts["data"].pools.values()])
+    return torch.cat([pool[:25] for pool in parts["data"].pools.values()])
 
 
 def make(name, parts, **changes):
@@ -54,7 +54,7 @@ def random_parts(classes, seed=0):
     for model in models:
         model.head.weight.data *= 20
         model.eval().requires_grad_(False)
-    images = torch.rand(4 * classes, 1, 8, 8, generator=torch.Generator().manual_seed(seed))
+    images = torch.rand(2 * classes, 1, 8, 8, generator=torch.Generator().manual_seed(seed))
     config = qr.QueenConfig(threshold=0.01, shadows=2, shadows_per_query=1, map_epochs=1)
     labels = torch.arange(len(images)) % classes
     queen = qr.Queen.fit(models[0], images, labels, config, seed=0)
@@ -145,7 +145,7 @@ def test_a_fresh_defence_has_forgotten(name, parts, images):
 @pytest.mark.parametrize("name", DEFENSES)
 def test_bad_input_is_refused_and_changes_nothing(name, parts, images):
     defense = make(name, parts)
-    defense(images[:30])
+    defense(images[:20])
     before = defense.report()
     for bad in (images[0], images[:0], images * torch.nan, images.double(), "images", images.int()):
         with pytest.raises(ValueError, match="images: expected"):
@@ -156,7 +156,7 @@ def test_bad_input_is_refused_and_changes_nothing(name, parts, images):
             defense.simulate(images, bad)
     assert defense.report() == before
     rest = make(name, parts)
-    rest(images[:30])
+    rest(images[:20])
     assert torch.equal(defense(images), rest(images))
 
 
@@ -324,7 +324,7 @@ def sequential(probs, epsilon):
     epsilon=st.sampled_from([0.1, 0.5, 1.0]),
     seed=st.integers(0, 10**6),
 )
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_modelguard_s_is_the_sequential_definition(classes, cuts, epsilon, seed):
     random = torch.Generator().manual_seed(seed)
     probs = (2 * torch.randn(sum(cuts), classes, generator=random)).softmax(1)
