@@ -11,6 +11,7 @@ from queen_ref.plots import CLASS_COLORS, CLASS_SYMBOLS, ROLES, add_slider, figu
 from queen_ref.simplex import LIE, PROXY, STRENGTHS, TITLES, on_simplex, simplex_grid
 
 MOVED = [[0.0, "#cfe3f2"], [0.35, ROLES["victim"]], [0.7, ROLES["reversed"]], [1.0, "#3b0a26"]]
+WHITE_TO_BLUE = [[0.0, "#ffffff"], [1.0, "#56B4E9"]]
 EMPTY = np.full((1, 3), np.nan)
 # What decides where the arrows go, and is drawn with them: a name, and points (N, 3).
 LANDMARKS = {
@@ -237,7 +238,7 @@ def answer_maps(images, answers: dict, start: int = 0):
             {"type": "heatmap", "z": image.round(2), "colorscale": "Greys", "showscale": False,
              "zmin": 0, "zmax": 1, "hoverinfo": "skip", "xaxis": "x", "yaxis": "y"},
             {"type": "heatmap", "z": values.round(4), "y": names, "text": texts,
-             "texttemplate": "%{text}", "colorscale": MOVED_WHITE, "zmin": 0, "zmax": 1,
+             "texttemplate": "%{text}", "colorscale": WHITE_TO_BLUE, "zmin": 0, "zmax": 1,
              "showscale": False, "xgap": 1, "ygap": 1, "xaxis": "x2", "yaxis": "y2",
              "hovertemplate": "%{y}, class %{x}: %{z}<extra></extra>"},
         ])  # fmt: skip
@@ -251,9 +252,6 @@ def answer_maps(images, answers: dict, start: int = 0):
     fig = add_slider(fig, frames, range(1, len(frames) + 1), prefix="image ")
     fig.layout.sliders[0].active = start
     return fig.update_layout(margin={"t": 15, "l": 10, "r": 10})
-
-
-MOVED_WHITE = [[0.0, "#ffffff"], [1.0, "#56B4E9"]]
 
 
 def confidence_histograms(groups: dict, tau: float):
@@ -279,8 +277,7 @@ def confidence_histograms(groups: dict, tau: float):
             share = 100 * np.histogram(values, edges)[0] / len(values)
             fig.add_bar(x=(edges[1:] + edges[:-1]) / 2, y=share.round(2), name=name,
                         legendgroup=name, showlegend=row == 1, row=row, col=1,
-                        marker={"color": (ROLES["neutral"], ROLES["victim"])[number],
-                                "pattern": {"shape": ("/", "")[number]}})  # fmt: skip
+                        marker_color=(ROLES["neutral"], ROLES["victim"])[number])  # fmt: skip
         fig.add_vline(x=tau, line={"color": "#222", "dash": "dash"}, row=row, col=1)
         fig.update_yaxes(title_text="% of images", range=[0, 105], row=row, col=1)
     fig.add_annotation(x=tau, y=1, yref="y domain", text="lies ← tau", showarrow=False,
@@ -312,8 +309,8 @@ def codebook_growth(curves: dict):
                             legendgroup=name, showlegend=run == 0,
                             line={"color": CLASS_COLORS[number], "width": 1.5, "shape": "hv",
                                   "dash": ("solid", "dash", "dot")[number % 3]})  # fmt: skip
-    fig.update_xaxes(type="log")
-    fig.update_yaxes(type="log")
+    fig.update_xaxes(type="log", dtick=1)
+    fig.update_yaxes(type="log", dtick=1)
     return fig.update_layout(legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})
 
 
@@ -330,7 +327,7 @@ def prices(values: dict, names):
     Example:
         >>> fig = prices({"mean L1": [[0.0, 0.0], [1.0, 0.9]]}, ["none", "mad"])
     """
-    fig = figure(height=34 * len(names) + 110)
+    fig = figure(height=34 * len(names) + 125)
     fig.set_subplots(1, len(values), shared_yaxes=True, horizontal_spacing=0.04)
     for column, (measure, table) in enumerate(values.items(), start=1):
         table = np.asarray(table, dtype=float)
@@ -342,7 +339,7 @@ def prices(values: dict, names):
                         mode="markers", marker={"color": color, "symbol": symbol, "size": 7},
                         hovertemplate="%{y}: %{x:.3f}<extra></extra>",
                         row=1, col=column)  # fmt: skip
-        fig.update_xaxes(title_text=measure, row=1, col=column)
+        fig.update_xaxes(title_text=measure.replace(" ", "<br>", 1), row=1, col=column)
     fig.update_yaxes(autorange="reversed", showgrid=False)
     return fig.update_layout(showlegend=False, margin={"t": 15, "l": 110})
 
