@@ -77,6 +77,8 @@ def execute_notebooks() -> None:
 
     settings = yaml.safe_load((ROOT / "_config.yml").read_text())["execute"]
     cache = get_cache(ROOT / settings["cache"])
+    for record in cache.list_project_records():
+        cache.remove_nb_from_project(record.pk)  # or a notebook that is gone would be missed
     for path in sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.md")):
         cache.add_nb_to_project(str(path), read_data={"name": "myst_nb_md", "type": "plugin"})
     logger = logging.getLogger("notebooks")
