@@ -58,7 +58,7 @@ class Wire:
         return answers
 
     def l1(self) -> float:
-        """Mean over the queries of sum_k |y_k - y'_k|, y the softmax of the model behind."""
+        """Mean over the queries of ``sum_k |y_k - y'_k|``, y the softmax of the model behind."""
         total = count = 0
         for images, answers in self.sent:
             total += len(images) * l1_distance(predict(self.defense.victim, images), answers)

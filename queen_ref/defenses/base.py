@@ -17,7 +17,7 @@ class Defense:
     from 2 up, stands in four attributes:
 
     - `name`: its name in `queen_ref.defenses.DEFENSES`;
-    - `l1_bound`: sum_k |y_k - y'_k| is never above it; `None`: no promise;
+    - `l1_bound`: ``sum_k |y_k - y'_k|`` is never above it; `None`: no promise;
     - `keeps_label`: the likeliest class stays the likeliest;
     - `stateful`: answers depend on earlier queries.
 
