@@ -30,7 +30,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@# An environment whose interpreter is gone, or too old or too new, is made again.
 	@if ! $(BIN)/python $(FITS) 2>/dev/null; then \
 		echo "Making $(VENV) with $$($(PYTHON) --version)"; $(PYTHON) -m venv --clear $(VENV); fi
-	@echo "Installing from requirements.lock into $(VENV) (about 5 GB on disk, minutes the first time)"
+	@echo "Installing from requirements.lock into $(VENV) (about 6 GB on disk, minutes the first time)"
 	@if [ ! -x $(BIN)/uv ]; then $(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.5,<1'; fi
 	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet -r requirements.lock
 	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation -e .

@@ -1,7 +1,7 @@
 """Where the released code departs: what each departure does, measured.
 
     python -m benchmarks.departures                 3 seeds, writes book/results/departures.json
-    python -m benchmarks.departures --seeds 0 --out /tmp/one.json
+    python -m benchmarks.departures --seeds 0 --out one.json
 
 Everything runs on MNIST-5k with `queen_ref`; nothing of the released code is used. Where it
 does something that queen_ref has no option for, the few lines that do it are written here.

@@ -82,7 +82,7 @@ def test_every_end_of_every_slider_draws(client):
         home = slider.value
         for value in (slider.min, slider.max, home):
             slider.value = value
-            ET.fromstring(widget.children[-1].value)
+            assert ET.fromstring(widget.children[-1].value).tag.endswith("svg")
 
 
 def test_the_picture_is_svg_that_fetches_nothing(client):

@@ -1,4 +1,4 @@
-"""Chapter 7's triangle: defences on three classes, the widget, and the figures without a kernel."""
+"""The triangle of the defences: their maps, the widget, and the figures without a kernel."""
 
 import re
 import subprocess

@@ -4,13 +4,15 @@ A defence is one function y' = answer(x, y) of the images and of the victim's so
 is bookkeeping, and it is here.
 """
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import Tensor, nn
 
 from queen_ref.checks import check_images, check_probabilities
 
 
-class Defense:
+class Defense(ABC):
     """y' = answer(x, y), in front of a victim that maps images (B, C, H, W) to logits (B, K).
 
     A defence inherits and writes `answer`. What it promises, on every answer and for every K
@@ -33,9 +35,9 @@ class Defense:
     def __init__(self, victim: nn.Module):
         self.victim = victim.eval() if isinstance(victim, nn.Module) else victim
 
+    @abstractmethod
     def answer(self, images: Tensor, probs: Tensor) -> Tensor:
         """y' (B, K) for images (B, C, H, W) and the victim's y (B, K), both checked."""
-        raise NotImplementedError
 
     @torch.no_grad()
     def __call__(self, images: Tensor, client: str = "default") -> Tensor:

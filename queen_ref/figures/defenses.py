@@ -1,4 +1,4 @@
-"""Figures of chapter 7: defences as maps of the simplex, and what they cost on real images."""
+"""What a defence does to an answer: maps of the simplex, and what they cost on real images."""
 
 from __future__ import annotations
 

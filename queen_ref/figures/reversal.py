@@ -149,7 +149,7 @@ def stages(cosines: dict, lengths: dict, names):
 
     Args:
         cosines: name -> (S, R) cosines, S stages and R runs.
-        lengths: name -> (S, R) lengths, divided by the honest gradient's.
+        lengths: some of the same names -> (S, R) lengths, divided by the honest gradient's.
         names: what the S stages are called.
 
     Returns:
@@ -161,9 +161,10 @@ def stages(cosines: dict, lengths: dict, names):
     fig = figure(height=620)
     fig.set_subplots(2, 1, shared_xaxes=True, vertical_spacing=0.08)
     shift = np.linspace(-0.12, 0.12, len(cosines))
+    place = {name: number for number, name in enumerate(cosines)}  # one look in both panels
     for row, group in ((1, cosines), (2, lengths)):
-        for number, (name, values) in enumerate(group.items()):
-            values = np.asarray(values, dtype=float)
+        for name, values in group.items():
+            number, values = place[name], np.asarray(values, dtype=float)
             mean, dash = values.mean(1), "solid" if number % 2 == 0 else "dot"
             fig.add_scatter(
                 x=np.arange(len(mean)) + shift[number], y=mean.round(4), name=name,
