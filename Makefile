@@ -67,6 +67,8 @@ browser:
 
 serve: $(STAMP)  ## Show the built book on localhost (PORT=8000)
 	@if [ ! -f _build/html/index.html ]; then echo "No book yet: run make book" >&2; exit 2; fi
+	@if ! [[ "$(PORT)" =~ ^[0-9]{1,5}$$ ]] || (( 10#$(PORT) < 1 || 10#$(PORT) > 65535 )); then \
+		echo "PORT: expected a number from 1 to 65535, got $(PORT)" >&2; exit 2; fi
 	@echo "http://127.0.0.1:$(PORT)/ (stop with Ctrl-C)"
 	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
 

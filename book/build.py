@@ -99,7 +99,12 @@ def build_book() -> int:
     if code:
         # Sphinx remembers pages it has read and would not repeat their warnings next time.
         shutil.rmtree(BUILD / ".doctrees", ignore_errors=True)
+        # Nobody should serve or test rejected pages by mistake; their author may look at them.
+        shutil.rmtree(BUILD / "rejected", ignore_errors=True)
+        if (BUILD / "html").exists():
+            (BUILD / "html").rename(BUILD / "rejected")
         print("The book was NOT built: see the warnings above.", file=sys.stderr)
+        print(f"The pages as far as they came: {BUILD / 'rejected'}", file=sys.stderr)
         return code
     print(BUILD / "html" / "index.html")
     return 0

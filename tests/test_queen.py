@@ -180,6 +180,13 @@ def test_a_corrupt_state_is_refused_and_changes_nothing(queen, images, message):
     assert queen.report("a") == before
 
 
+def test_a_state_is_refused_by_another_victim(queen, images, tmp_path):
+    queen.save(tmp_path / "queen.pt")
+    other = qr.models.build("small_cnn", tuple(images.shape[1:]), queen.victim.num_classes, seed=99)
+    with pytest.raises(ValueError, match="the victim it was fitted to"):
+        qr.Queen.load(other, tmp_path / "queen.pt")
+
+
 @pytest.mark.parametrize("damage", ["truncated", "noise", "missing"])
 def test_a_damaged_file_is_refused(setting, queen, tmp_path, damage):
     path = tmp_path / "queen.pt"

@@ -21,10 +21,10 @@ from queen_ref.queen.preparation import Parts
 from queen_ref.queen.sensitivity import SensitivityLedger
 from queen_ref.queen.shadows import ShadowEnsemble
 
-VERSION = 1
+VERSION = 2
 ENTRIES = {
     "version", "config", "seed", "shape", "centroids", "map_widths", "feature_map",
-    "centers", "radii", "shadows", "clients",
+    "centers", "radii", "shadows", "clients", "logits",
 }  # fmt: skip
 COUNTS = {"queries", "inside", "recorded", "reversed"}
 
@@ -37,6 +37,7 @@ def queen_state(queen: Queen) -> dict:
         "seed": queen.seed,
         "shape": list(queen.shape),
         "centroids": queen.centroids.cpu(),
+        "logits": _logits(queen.victim, queen.centroids).cpu(),
         "map_widths": list(queen.feature_map.widths),
         "feature_map": _cpu(queen.feature_map),
         "centers": queen.clusters.centers.cpu(),
@@ -64,9 +65,12 @@ def queen_from_state(victim, state: Any) -> Queen:
     centroids = _tensor(state, "centroids", 2)
     classes, width = centroids.shape
     device = module_device(victim, "cpu")
-    head = victim.head(centroids.to(device)) if _fits(victim, width) else None
+    head = _logits(victim, centroids.to(device)) if _fits(victim, width) else None
     if head is None or head.shape != (classes, classes):
         raise ValueError(f"state: expected a victim of {classes} classes with {width} features")
+    # Another victim would be defended with shadows and centers that are not its own.
+    if not torch.allclose(head.cpu(), _tensor(state, "logits", 2), rtol=1e-2, atol=1e-2):
+        raise ValueError("state: expected the victim it was fitted to, got another one")
     centers, radii = _tensor(state, "centers", 2), _tensor(state, "radii", 1)
     if centers.shape != (classes, 2) or radii.shape != (classes,):
         raise ValueError(f"state: expected {classes} centers in the plane and their radii")
@@ -172,6 +176,11 @@ def _ints(values: Any) -> bool:
 
 
 @torch.no_grad()
+def _logits(victim, centroids: Tensor) -> Tensor:
+    """The victim's logits (K, K) at its own centroids: enough to know it by."""
+    return victim.head(centroids)
+
+
 def _fits(victim, width: int) -> bool:
     head = getattr(victim, "head", None)
     return getattr(head, "in_features", width) == width
