@@ -71,11 +71,20 @@ def make_app():
         cache_dir: Annotated[
             Path | None, Option(help="Trained parts [$QUEEN_CACHE or ~/.cache/queen_ref]")
         ] = None,
+        data_root: Annotated[
+            Path | None, Option(help="Where the profile gpu finds its images [$QUEEN_DATA]")
+        ] = None,
+        download: Annotated[
+            bool, Option("--download", help="Fetch what the profile gpu lacks")
+        ] = False,
+        limit: Annotated[
+            int | None, Option(help="Try the grid on so many images; its numbers mean nothing")
+        ] = None,
     ) -> int:
         """Every attack against every defence; one JSON line a cell."""
         return run_arena(
             out, profile, attacks, policies, defenses, seeds, pool, engine, ray_address, workers,
-            time_limit, cache_dir,
+            time_limit, cache_dir, data_root, download, limit,
         )  # fmt: skip
 
     @app.command()
@@ -105,6 +114,9 @@ def run_arena(
     workers: int | None = None,
     time_limit: float | None = None,
     cache_dir: Path | None = None,
+    data_root: Path | None = None,
+    download: bool = False,
+    limit: int | None = None,
 ) -> int:
     """`queen-ref arena`: check everything, then run; returns the exit code.
 
@@ -139,7 +151,11 @@ def run_arena(
         _names(defenses, DEFENSES),
         _numbers(seeds),
         pool or None,
+        limit,
     )
+    if profile != "gpu" and (data_root or download):
+        raise ValueError("data-root, download: expected --profile gpu beside them; the others "
+                         "need no data")  # fmt: skip
     results = Results(out)
     results.check_writable()
     if profile == "gpu" and engine == "local":

@@ -73,15 +73,12 @@ def resnet18(shape: tuple[int, int, int], num_classes: int) -> Classifier:
     >>> resnet18((3, 32, 32), num_classes=10).feature_dim
     512
     """
-    channels, height, _ = _shape(shape)
-    net = _torchvision().resnet18(weights=None, num_classes=num_classes)
-    if height < 64:
-        net.conv1 = nn.Conv2d(channels, 64, 3, padding=1, bias=False)
-        net.maxpool = nn.Identity()
-    elif channels != 3:
-        net.conv1 = nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False)
-    head, net.fc = net.fc, nn.Identity()
-    return Classifier(net, head)
+    return _resnet(_torchvision().resnet18(weights=None), shape, num_classes)
+
+
+def resnet50(shape: tuple[int, int, int], num_classes: int) -> Classifier:
+    """torchvision's ResNet-50; below 64 pixels its stem keeps the resolution (D = 2048)."""
+    return _resnet(_torchvision().resnet50(weights=None), shape, num_classes)
 
 
 def vgg11_bn(shape: tuple[int, int, int], num_classes: int) -> Classifier:
@@ -97,6 +94,7 @@ def vgg16_bn(shape: tuple[int, int, int], num_classes: int) -> Classifier:
 BUILDERS = {
     "small_cnn": small_cnn,
     "resnet18": resnet18,
+    "resnet50": resnet50,
     "vgg11_bn": vgg11_bn,
     "vgg16_bn": vgg16_bn,
 }
@@ -126,6 +124,17 @@ def _torchvision():
 def _conv(inputs: int, outputs: int) -> nn.Sequential:
     convolution = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
     return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU())
+
+
+def _resnet(net: nn.Module, shape: tuple[int, int, int], num_classes: int) -> Classifier:
+    channels, height, _ = _shape(shape)
+    if height < 64:
+        net.conv1 = nn.Conv2d(channels, 64, 3, padding=1, bias=False)
+        net.maxpool = nn.Identity()
+    elif channels != 3:
+        net.conv1 = nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False)
+    width, net.fc = net.fc.in_features, nn.Identity()
+    return Classifier(net, nn.Linear(width, num_classes))
 
 
 def _vgg(net: nn.Module, shape: tuple[int, int, int], num_classes: int) -> Classifier:

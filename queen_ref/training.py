@@ -6,6 +6,9 @@ Both are one loss, the soft cross-entropy
 
 whose gradient with respect to the logits is softmax(f(x)) - t. A hard label is the one-hot t.
 That difference is all a thief learns from an answer, and all a defence can turn around.
+
+One code for every device. The images stay where they are, on the GPU if they fit: batches are
+rows of one tensor, there is no loader to wait for, and the loss is read once an epoch.
 """
 
 from collections.abc import Callable
@@ -14,8 +17,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from queen_ref.checks import check_images, check_labels, check_number, check_probabilities
+from queen_ref.augmentation import augment as augmented
+from queen_ref.checks import (
+    check_choice,
+    check_images,
+    check_labels,
+    check_number,
+    check_probabilities,
+)
 from queen_ref.progress import progress
+
+PRECISIONS = ("auto", "float32", "bfloat16")
 
 
 def fit(
@@ -33,6 +45,8 @@ def fit(
     desc: str = "training",
     also: nn.Module | None = None,
     loss: Callable[[Tensor, Tensor], Tensor] = F.cross_entropy,
+    augment: bool = False,
+    precision: str = "auto",
 ) -> list[float]:
     """Train `model` in place with SGD; return the mean loss of every epoch.
 
@@ -40,7 +54,9 @@ def fit(
     `schedule` "cosine" (to zero), "step" (halved every ten epochs) or "constant";
     `after_epoch(epoch, model)` is called after each one; `also`, a second loss `also(model)`,
     is added at every step and its weights are trained along; `loss(logits, targets)` replaces
-    the cross-entropy. Batches move to the model's device.
+    the cross-entropy; `augment` crops and mirrors at random, see `queen_ref.augmentation`;
+    `precision` of the forward pass "float32", "bfloat16" (weights and loss stay float32) or
+    "auto": bfloat16 on a GPU. Batches move to the model's device.
     Errors: `ValueError` for images, targets or settings that do not fit.
 
     >>> model = build("small_cnn", (1, 28, 28), num_classes=10, seed=0)
@@ -55,8 +71,10 @@ def fit(
         raise ValueError(f"targets: expected {len(images)} rows, got {len(targets)}")
     check_number("epochs", epochs, low=1, integer=True)
     check_number("batch_size", batch_size, low=1, integer=True)
+    check_choice("precision", precision, PRECISIONS)
 
     device = next(model.parameters()).device
+    half = precision == "bfloat16" or (precision == "auto" and device.type == "cuda")
     weights = [*model.parameters(), *(also.parameters() if also is not None else ())]
     optimiser = torch.optim.SGD(weights, lr=lr, momentum=momentum, weight_decay=weight_decay)
     scheduler = make_schedule(optimiser, schedule, epochs)
@@ -68,8 +86,14 @@ def fit(
         total = torch.zeros((), device=device)
         for rows in batches(len(images), batch_size, shuffle, images.device):
             batch, target = images[rows].to(device), targets[rows.to(targets.device)].to(device)
-            extra = also(model) if also is not None else 0.0
-            step_loss = loss(model(batch), target) + extra  # soft or hard: one call
+            if augment:
+                batch = augmented(batch, shuffle)
+            with torch.autocast(device.type, torch.bfloat16, enabled=half):
+                logits = model(batch)
+                extra = also(model) if also is not None else 0.0
+            if half:
+                logits = logits.float()  # a difference of probabilities needs its digits
+            step_loss = loss(logits, target) + extra  # soft or hard: one call
             optimiser.zero_grad()
             step_loss.backward()
             optimiser.step()

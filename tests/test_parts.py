@@ -61,7 +61,7 @@ def test_a_budget_that_is_no_count_is_refused(budget):
 # Models --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["small_cnn", "resnet18", "vgg11_bn", "vgg16_bn"])
+@pytest.mark.parametrize("name", ["small_cnn", "resnet18", "resnet50", "vgg11_bn", "vgg16_bn"])
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 32, 32), (1, 28, 28), (3, 17, 40)])
 def test_a_model_is_its_features_and_its_head(name, shape):
     model = qr.models.build(name, shape, 5).eval()
@@ -94,6 +94,30 @@ def test_soft_one_hot_targets_train_like_hard_labels():
     hard = qr.training.fit(models[0], IMAGES, labels, epochs=2, batch_size=3)
     soft = qr.training.fit(models[1], IMAGES, torch.eye(3)[labels], epochs=2, batch_size=3)
     torch.testing.assert_close(hard, soft)
+
+
+def test_half_precision_trains_nearly_as_full_and_keeps_the_weights_whole():
+    labels = torch.arange(6) % 3
+    models = [qr.models.build("small_cnn", (1, 8, 8), 3) for _ in range(2)]
+    full = qr.training.fit(models[0], IMAGES, labels, epochs=3, precision="float32")
+    half = qr.training.fit(models[1], IMAGES, labels, epochs=3, precision="bfloat16")
+    torch.testing.assert_close(half, full, rtol=0.05, atol=0.01)
+    assert half != full
+    assert all(weight.dtype == torch.float32 for weight in models[1].parameters())
+
+
+def test_augmented_training_sees_other_images_and_obeys_its_seed():
+    labels, losses = torch.arange(6) % 3, []
+    for augment in (False, True, True):
+        model = qr.models.build("small_cnn", (1, 8, 8), 3)
+        losses.append(qr.training.fit(model, IMAGES, labels, epochs=2, augment=augment))
+    assert losses[0] != losses[1] == losses[2]
+
+
+def test_an_unknown_precision_is_refused():
+    model = qr.models.build("small_cnn", (1, 8, 8), 3)
+    with pytest.raises(ValueError, match="precision: expected"):
+        qr.training.fit(model, IMAGES, torch.arange(6) % 3, precision="float16")
 
 
 @given(count=st.integers(2, 300), size=st.integers(1, 70))

@@ -43,15 +43,19 @@ class Cell:
     policy: str
     defense: str
     seed: int
+    limit: int | None = None  # images, for a trial; see `settings_of`
 
     @property
     def name(self) -> str:
-        return f"{self.attack} x {self.policy} x {self.defense}, seed {self.seed}"
+        trial = f", limit {self.limit}" if self.limit else ""
+        return f"{self.attack} x {self.policy} x {self.defense}, seed {self.seed}{trial}"
 
     def config(self) -> dict:
         """The cell with all settings spelled out: plain numbers, words and lists."""
         preset = asdict(ATTACKS[self.attack])
-        return {**asdict(self), "preset": preset, "settings": as_config(settings_of(self.profile))}
+        settings = as_config(settings_of(self.profile, self.limit))
+        own = {name: value for name, value in asdict(self).items() if value is not None}
+        return {**own, "preset": preset, "settings": settings}
 
     def key(self) -> str:
         """20 hex digits of the SHA-256 of the configuration and the format's version.
@@ -83,6 +87,7 @@ def grid(
     defenses: Sequence[str],
     seeds: Sequence[int],
     pool: str | None = None,
+    limit: int | None = None,
 ) -> list[Cell]:
     """The cells of a grid, seed by seed: a shared part is trained when its seed begins.
 
@@ -98,11 +103,11 @@ def grid(
     for seed in seeds:
         check_number("seeds", seed, low=0, integer=True)
     check_names("seeds", seeds, tuple(seeds))
-    pool = pool or settings_of(profile).pool
+    pool = pool or settings_of(profile, limit).pool
     pools = ("tiny-imagenet", "noise") if profile == "gpu" else ("mnist", "digits", "noise")
     check_names("pool", [pool], pools)
     cells = [
-        Cell(profile, pool, attack, policy, defense, seed)
+        Cell(profile, pool, attack, policy, defense, seed, limit)
         for seed in seeds
         for policy in policies
         for defense in defenses

@@ -36,9 +36,9 @@ _SHOPS: OrderedDict[tuple, Workshop] = OrderedDict()
 
 def workshop(cell: Cell, cache: Cache, device: str | None = None) -> Workshop:
     """The shared parts of a cell, kept while its seed is worked on."""
-    where = (cell.profile, cell.seed, cache.folder, device)
+    where = (cell.profile, cell.seed, cell.limit, cache.folder, device)
     if where not in _SHOPS:
-        _SHOPS[where] = Workshop(cell.profile, cell.seed, cache, device)
+        _SHOPS[where] = Workshop(cell.profile, cell.seed, cache, device, cell.limit)
     _SHOPS.move_to_end(where)
     while len(_SHOPS) > 2:
         _SHOPS.popitem(last=False)
@@ -151,6 +151,8 @@ def _run_cell(cell: Cell, cache: Cache, device: str | None) -> dict:
         "queries": api.queries,
         "counters": counters,
     }
+    if cell.limit is not None:
+        line["limit"] = cell.limit
     line["flags"] = flags(line, theft.flags)
     clock["evaluation"] += time.perf_counter() - begun
 
@@ -177,6 +179,8 @@ def flags(line: dict, noticed: list[str]) -> list[str]:
     ['defence reversed nothing']
     """
     found = list(noticed)
+    if "limit" in line:
+        found.append(f"a trial with {line['limit']} images and two epochs: no result")
     if line["counters"].get("reversed") == 0:
         found.append("defence reversed nothing")
     gained = line["substitute_accuracy_best"] - line["substitute_accuracy"]

@@ -33,15 +33,22 @@ class Workshop:
     >>> defense = shop.defense("queen")         # fitted once, fresh every time
     """
 
-    def __init__(self, profile: str, seed: int, cache: Cache, device: str | None = None):
-        self.profile, self.seed, self.cache = profile, seed, cache
-        self.settings = settings_of(profile)
+    def __init__(
+        self,
+        profile: str,
+        seed: int,
+        cache: Cache,
+        device: str | None = None,
+        limit: int | None = None,
+    ):
+        self.profile, self.seed, self.cache, self.limit = profile, seed, cache, limit
+        self.settings = settings_of(profile, limit)
         self.device = device or pick_device(self.settings.device)
         self.seconds: dict[str, float] = {}
 
     @cached_property
     def data(self) -> Data:
-        return load(self.profile, self.seed).to(self.device)
+        return load(self.profile, self.seed, limit=self.limit).to(self.device)
 
     @cached_property
     def digest(self) -> str:

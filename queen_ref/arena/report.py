@@ -36,7 +36,10 @@ def summarise(lines: Sequence[dict]) -> list[dict]:
         raise ValueError("results: expected at least one line, got none")
     groups: dict[tuple, list[dict]] = {}
     for line in lines:
-        groups.setdefault(tuple(line[name] for name in CELL), []).append(line)
+        # Trials on part of the data are not to be averaged with the real thing.
+        trial = f", limit {line['limit']}" if "limit" in line else ""
+        where = (line["profile"] + trial, *(line[name] for name in CELL[1:]))
+        groups.setdefault(where, []).append(line)
     rows = []
     for group, members in groups.items():
         row = dict(zip(CELL, group, strict=True)) | {"seeds": len(members)}

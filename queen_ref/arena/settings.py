@@ -4,12 +4,15 @@
 and sizes are all that differs: the attacks and the defences are the same code.
 """
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from queen_ref.attacks import Sizes
-from queen_ref.checks import check_choice
+from queen_ref.checks import check_choice, check_number
 from queen_ref.data import PROFILES
 from queen_ref.queen.config import QueenConfig
+
+# Fewer images than this leave a class empty, or a batch too small for batch norm.
+MIN_LIMIT = 64
 
 
 @dataclass(frozen=True)
@@ -30,14 +33,21 @@ class Settings:
     device: str = "cpu"  # "auto": a GPU if there is one
 
 
-def settings_of(profile: str) -> Settings:
+def settings_of(profile: str, limit: int | None = None) -> Settings:
     """The settings of "smoke", "cpu" or "gpu".
 
-    >>> settings_of("cpu").budget
-    1500
+    `limit` cuts the data to so many images and all training to an epoch or two. It tries every
+    path of a profile in minutes, on a laptop; its numbers mean nothing.
+
+    >>> settings_of("cpu").budget, settings_of("gpu", limit=200).budget
+    (1500, 200)
     """
     check_choice("profile", profile, PROFILES)
-    return {"smoke": _smoke, "cpu": _cpu, "gpu": _gpu}[profile]()
+    settings = {"smoke": _smoke, "cpu": _cpu, "gpu": _gpu}[profile]()
+    if limit is None:
+        return settings
+    check_number("limit", limit, low=MIN_LIMIT, integer=True)
+    return _limited(settings, limit)
 
 
 def as_config(settings: Settings) -> dict:
@@ -49,6 +59,28 @@ def as_config(settings: Settings) -> dict:
     config = asdict(settings)
     del config["device"]
     return config
+
+
+def _limited(settings: Settings, limit: int) -> Settings:
+    sizes = replace(
+        settings.sizes,
+        epochs=2,
+        shadow_nets=2,
+        shadow_epochs=1,
+        table=min(settings.sizes.table, 2_000),
+        recovery_epochs=2,
+        jbda_seeds=limit // 16,  # two rounds to the budget
+    )
+    return replace(
+        settings,
+        budget=min(settings.budget, limit),
+        sizes=sizes,
+        victim={**settings.victim, "epochs": 2},
+        helpers={**settings.helpers, "epochs": 2},
+        queen=replace(
+            settings.queen, map_epochs=2, shadows=2, shadows_per_query=1, shadow_epochs=1
+        ),
+    )
 
 
 def _smoke() -> Settings:
@@ -96,7 +128,9 @@ def _cpu() -> Settings:
 
 
 def _gpu() -> Settings:
-    # The protocol of the literature, but for the victim: 30 epochs from scratch.
+    # The protocol of the literature, but for the victim: 30 epochs from scratch, with crops and
+    # mirror images. The shadows are the authors' network; how weak they are is our rule.
+    victim = dict(epochs=30, batch_size=128, lr=0.05, augment=True)
     return Settings(
         pool="tiny-imagenet",
         budget=50_000,
@@ -110,7 +144,8 @@ def _gpu() -> Settings:
             jbda_seeds=1000,
             model="vgg16_bn",
         ),
-        victim=dict(epochs=30),
-        helpers=dict(epochs=30),
+        victim=victim,
+        helpers=victim,
+        queen=QueenConfig(shadow_arch="vgg11_bn"),
         device="auto",
     )

@@ -13,9 +13,9 @@ each of them.
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from queen_ref.augmentation import augment
 from queen_ref.checks import check_images, check_number
 from queen_ref.progress import progress
 
@@ -41,26 +41,3 @@ def ask_smoothed(
         answers = torch.stack([api(augment(batch, draw)) for _ in range(times)])
         means.append(answers.mean(0))
     return torch.cat(means)
-
-
-def augment(images: Tensor, generator: torch.Generator) -> Tensor:
-    """The usual training augmentation: pad with black, crop at random; colour images also flip.
-
-    The padding is an eighth of the shorter side (4 of 32 pixels). Grey images here are digits,
-    and a mirrored digit is another sign: they do not flip.
-
-    >>> augment(images, torch.Generator().manual_seed(0)).shape == images.shape
-    True
-    """
-    count, channels, height, width = images.shape
-    pad = max(1, min(height, width) // 8)
-    corner = torch.randint(2 * pad + 1, (2, count, 1), generator=generator).to(images.device)
-    rows = corner[0] + torch.arange(height, device=images.device)  # (B, H)
-    columns = corner[1] + torch.arange(width, device=images.device)  # (B, W)
-    if channels == 3:
-        flip = (torch.rand(count, 1, generator=generator) < 0.5).to(images.device)
-        columns = torch.where(flip, columns.flip(1), columns)
-    batch = torch.arange(count, device=images.device)[:, None, None]
-    # Advanced indices around a slice put the channels last: (B, H, W, C).
-    crops = F.pad(images, [pad] * 4)[batch, :, rows[:, :, None], columns[:, None, :]]
-    return crops.permute(0, 3, 1, 2).contiguous()
