@@ -45,7 +45,9 @@ def running_line(profile: str, seed: int, minutes: dict[str, float]) -> None:
     if profile not in minutes:
         raise ValueError(f"expected minutes to have an entry for profile {profile!r}")
     gpu = torch.cuda.is_available()
-    device = torch.cuda.get_device_name() if gpu else f"CPU, {torch.get_num_threads()} threads"
+    threads = torch.get_num_threads()
+    cpu = f"CPU, {threads} thread{'s' if threads > 1 else ''}"
+    device = torch.cuda.get_device_name() if gpu else cpu
     expected = minutes[profile]
     time = f"{60 * expected:.0f} seconds" if expected < 1 else f"{expected:g} minutes"
     print(f"{device} | torch {torch.__version__} | profile {profile} | seed {seed} | about {time}")

@@ -17,8 +17,8 @@ from queen_ref.attacks.dirichlet import dirichlet_table
 from queen_ref.attacks.jbda import jbda_tr, targeted_pgd
 from queen_ref.attacks.s4l import RotationLoss, turn
 from queen_ref.attacks.smoothing import ask_smoothed
-from queen_ref.augmentation import augment
 from queen_ref.attacks.stealing import KNOWS_CLEAN, MORE_QUERIES, NO_STATE
+from queen_ref.augmentation import augment
 from queen_ref.checks import check_probabilities
 from queen_ref.training import fit
 
