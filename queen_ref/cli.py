@@ -77,6 +77,10 @@ def make_app():
         download: Annotated[
             bool, Option("--download", help="Fetch what the profile gpu lacks")
         ] = False,
+        vary: Annotated[
+            list[str] | None,
+            Option(metavar="NAME=A,B", help="Settings of QUEEN, one after the other: a sweep"),
+        ] = None,
         limit: Annotated[
             int | None, Option(help="Try the grid on so many images; its numbers mean nothing")
         ] = None,
@@ -84,7 +88,7 @@ def make_app():
         """Every attack against every defence; one JSON line a cell."""
         return run_arena(
             out, profile, attacks, policies, defenses, seeds, pool, engine, ray_address, workers,
-            time_limit, cache_dir, data_root, download, limit,
+            time_limit, cache_dir, data_root, download, limit, vary or (),
         )  # fmt: skip
 
     @app.command()
@@ -117,6 +121,7 @@ def run_arena(
     data_root: Path | None = None,
     download: bool = False,
     limit: int | None = None,
+    vary: Sequence[str] = (),
 ) -> int:
     """`queen-ref arena`: check everything, then run; returns the exit code.
 
@@ -152,6 +157,7 @@ def run_arena(
         _numbers(seeds),
         pool or None,
         limit,
+        _settings(vary),
     )
     if profile != "gpu" and (data_root or download):
         raise ValueError("data-root, download: expected --profile gpu beside them; the others "
@@ -238,6 +244,26 @@ def _names(text: str, known: Sequence[str]) -> list[str]:
     if text == "all":
         return list(known)
     return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _settings(words: Sequence[str]) -> list[tuple[str, int | float]]:
+    """["threshold=0.1,0.2"] -> the pairs of name and value, each number as it is written."""
+    from dataclasses import fields
+
+    from queen_ref.arena.cells import check_names
+    from queen_ref.queen import QueenConfig
+
+    known = [f.name for f in fields(QueenConfig) if isinstance(f.default, int | float)]
+    pairs = []
+    for word in words:
+        name, _, values = word.partition("=")
+        check_names("vary", [name], known)
+        for value in values.split(","):
+            try:
+                pairs.append((name, float(value) if "." in value or "e" in value else int(value)))
+            except ValueError:
+                raise ValueError(f"vary: expected {name}=A,B with numbers, got {word!r}") from None
+    return pairs
 
 
 def _numbers(text: str) -> list[int]:

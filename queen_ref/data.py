@@ -33,6 +33,11 @@ class Data:
     model: str = "small_cnn"
     pool_labels: dict[str, Tensor] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        pools = ", ".join(f"{name} {len(pool)}" for name, pool in self.pools.items())
+        sizes = f"train {len(self.train[0])}, test {len(self.test[0])}, pools: {pools or 'none'}"
+        return f"Data({self.name}, {self.shape}, {sizes})"
+
     @property
     def shape(self) -> tuple[int, int, int]:
         """(C, H, W) of an image."""
@@ -70,11 +75,12 @@ class Data:
         )
 
 
-def load(profile: str = "cpu", seed: int = 0) -> Data:
+def load(profile: str = "cpu", seed: int = 0, limit: int | None = None) -> Data:
     """The data of a profile: "smoke" and "cpu" on MNIST-5k, "gpu" on CIFAR-10.
 
     MNIST-5k is cut into 2500 training images, 1500 held out as the pool "mnist" and 1000 test
-    images; `seed` decides the cut. "smoke" keeps a third of each.
+    images; `seed` decides the cut. "smoke" keeps a third of each. `limit` keeps that many of
+    every part, for a trial.
 
     >>> data = load("cpu", seed=0)
     >>> data.train[0].shape, sorted(data.pools)
@@ -82,6 +88,9 @@ def load(profile: str = "cpu", seed: int = 0) -> Data:
     """
     check_choice("profile", profile, PROFILES)
     check_number("seed", seed, low=0, integer=True)
+    if limit is not None:
+        check_number("limit", limit, low=1, integer=True)
+        return _limited(load(profile, seed), limit)
     if profile == "gpu":
         from queen_ref.folders import cifar10, tiny_imagenet
 
@@ -106,6 +115,23 @@ def load(profile: str = "cpu", seed: int = 0) -> Data:
         (images[test], labels[test]),
         pools,
         pool_labels={"mnist": labels[pool], "digits": others[1]},
+    )
+
+
+def _limited(data: Data, limit: int) -> Data:
+    """The first `limit` of everything, in a fixed shuffled order: folders come class by class."""
+
+    def few(*parts: Tensor) -> tuple[Tensor, ...]:
+        order = torch.randperm(len(parts[0]), generator=torch.Generator().manual_seed(0))
+        return tuple(part[order[:limit]] for part in parts)
+
+    return Data(
+        data.name,
+        few(*data.train),
+        few(*data.test),
+        {name: few(pool)[0] for name, pool in data.pools.items()},
+        data.model,
+        {name: few(labels)[0] for name, labels in data.pool_labels.items()},
     )
 
 

@@ -1,5 +1,7 @@
 """`queen-ref`: one clear line for whatever is wrong, and nothing written."""
 
+import csv
+import io
 import json
 
 import pytest
@@ -10,7 +12,8 @@ from queen_ref.cli import main
 
 CELL = Cell("smoke", "mnist", "naive", "random", "none", 0)
 LINE = {
-    **{name: getattr(CELL, name) for name in CELL.__dataclass_fields__},
+    **{name: getattr(CELL, name) for name in CELL.__dataclass_fields__ if getattr(CELL, name)},
+    "seed": 0,
     "key": CELL.key(),
     "substitute_accuracy": 0.8,
     "substitute_accuracy_best": 0.85,
@@ -64,6 +67,12 @@ def measured(here):
         ("--out .", "cannot be read"),
         ("--cache-dir /proc/nowhere", "cache: cannot write"),
         ("--profile gpu", "QUEEN_DATA"),
+        ("--limit 10", "limit: expected an integer >= 64"),
+        ("--download", "expected --profile gpu"),
+        ("--defenses queen --vary speed=1", "vary: expected some of"),
+        ("--defenses queen --vary threshold=low", "vary: expected threshold=A,B"),
+        ("--defenses queen --vary threshold=-1", "threshold: expected"),
+        ("--defenses none,queen --vary threshold=0.1", "vary: expected defenses"),
     ],
 )
 def test_a_wrong_command_is_one_line_exit_code_2_and_nothing_written(
@@ -151,3 +160,18 @@ def test_an_empty_file_has_nothing_to_report(here, capsys):
 
 def test_every_line_begins_with_the_format(measured):
     assert next(iter(json.loads(measured.read_text()).items())) == ("format", FORMAT)
+
+
+def test_a_sweep_and_a_trial_are_not_averaged_with_the_grid(measured, capsys):
+    varied = Cell("smoke", "mnist", "naive", "random", "queen", 0, queen=(("threshold", 0.1),))
+    tried = Cell("smoke", "mnist", "naive", "random", "none", 0, limit=100)
+    results = Results(measured)
+    results.append({**LINE, "key": varied.key(), "defense": "queen", "queen": dict(varied.queen)})
+    results.append({**LINE, "key": tried.key(), "limit": 100})
+    assert main(["report", str(measured), "--csv"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert {(row["profile"], row["defense"]) for row in rows} == {
+        ("smoke", "none"),
+        ("smoke", "queen threshold=0.1"),
+        ("smoke, limit 100", "none"),
+    }

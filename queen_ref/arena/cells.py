@@ -44,17 +44,19 @@ class Cell:
     defense: str
     seed: int
     limit: int | None = None  # images, for a trial; see `settings_of`
+    queen: tuple[tuple[str, object], ...] = ()  # settings of QUEEN that are not the profile's
 
     @property
     def name(self) -> str:
         trial = f", limit {self.limit}" if self.limit else ""
-        return f"{self.attack} x {self.policy} x {self.defense}, seed {self.seed}{trial}"
+        defense = self.defense + "".join(f" {name}={value}" for name, value in self.queen)
+        return f"{self.attack} x {self.policy} x {defense}, seed {self.seed}{trial}"
 
     def config(self) -> dict:
         """The cell with all settings spelled out: plain numbers, words and lists."""
         preset = asdict(ATTACKS[self.attack])
-        settings = as_config(settings_of(self.profile, self.limit))
-        own = {name: value for name, value in asdict(self).items() if value is not None}
+        settings = as_config(settings_of(self.profile, self.limit, self.queen))
+        own = {name: value for name, value in asdict(self).items() if value not in (None, ())}
         return {**own, "preset": preset, "settings": settings}
 
     def key(self) -> str:
@@ -88,8 +90,11 @@ def grid(
     seeds: Sequence[int],
     pool: str | None = None,
     limit: int | None = None,
+    vary: Sequence[tuple[str, object]] = (),
 ) -> list[Cell]:
     """The cells of a grid, seed by seed: a shared part is trained when its seed begins.
+
+    `vary`, pairs of a setting of QUEEN and a value, makes a cell of each pair: a sweep.
 
     Errors: `ValueError` for a name that is not known, twice the same, or nothing left to run.
 
@@ -106,12 +111,18 @@ def grid(
     pool = pool or settings_of(profile, limit).pool
     pools = ("tiny-imagenet", "noise") if profile == "gpu" else ("mnist", "digits", "noise")
     check_names("pool", [pool], pools)
+    if vary and any(not name.startswith("queen") for name in defenses):
+        raise ValueError("vary: expected defenses that are QUEEN's, its settings are varied")
+    changes = [(pair,) for pair in vary] or [()]
+    for change in changes:
+        settings_of(profile, limit, change)
     cells = [
-        Cell(profile, pool, attack, policy, defense, seed, limit)
+        Cell(profile, pool, attack, policy, defense, seed, limit, change)
         for seed in seeds
         for policy in policies
         for defense in defenses
         for attack in attacks
+        for change in changes
         if suits(attack, policy, defense)
     ]
     if not cells:

@@ -36,9 +36,9 @@ _SHOPS: OrderedDict[tuple, Workshop] = OrderedDict()
 
 def workshop(cell: Cell, cache: Cache, device: str | None = None) -> Workshop:
     """The shared parts of a cell, kept while its seed is worked on."""
-    where = (cell.profile, cell.seed, cell.limit, cache.folder, device)
+    where = (cell.profile, cell.seed, cell.limit, cell.queen, cache.folder, device)
     if where not in _SHOPS:
-        _SHOPS[where] = Workshop(cell.profile, cell.seed, cache, device, cell.limit)
+        _SHOPS[where] = Workshop(cell.profile, cell.seed, cache, device, cell.limit, cell.queen)
     _SHOPS.move_to_end(where)
     while len(_SHOPS) > 2:
         _SHOPS.popitem(last=False)
@@ -153,6 +153,8 @@ def _run_cell(cell: Cell, cache: Cache, device: str | None) -> dict:
     }
     if cell.limit is not None:
         line["limit"] = cell.limit
+    if cell.queen:
+        line["queen"] = dict(cell.queen)
     line["flags"] = flags(line, theft.flags)
     clock["evaluation"] += time.perf_counter() - begun
 

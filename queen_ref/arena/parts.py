@@ -4,7 +4,7 @@ Each part is trained the first time somebody asks for it, and kept in the cache.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from typing import Any
@@ -40,9 +40,10 @@ class Workshop:
         cache: Cache,
         device: str | None = None,
         limit: int | None = None,
+        queen: Sequence[tuple[str, object]] = (),
     ):
         self.profile, self.seed, self.cache, self.limit = profile, seed, cache, limit
-        self.settings = settings_of(profile, limit)
+        self.settings = settings_of(profile, limit, queen)
         self.device = device or pick_device(self.settings.device)
         self.seconds: dict[str, float] = {}
 

@@ -38,7 +38,9 @@ def summarise(lines: Sequence[dict]) -> list[dict]:
     for line in lines:
         # Trials on part of the data are not to be averaged with the real thing.
         trial = f", limit {line['limit']}" if "limit" in line else ""
-        where = (line["profile"] + trial, *(line[name] for name in CELL[1:]))
+        varied = "".join(f" {name}={value}" for name, value in line.get("queen", {}).items())
+        where = (line["profile"] + trial, *(line[name] for name in CELL[1:-1]))
+        where += (line["defense"] + varied,)
         groups.setdefault(where, []).append(line)
     rows = []
     for group, members in groups.items():

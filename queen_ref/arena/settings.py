@@ -4,6 +4,7 @@
 and sizes are all that differs: the attacks and the defences are the same code.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 
 from queen_ref.attacks import Sizes
@@ -33,21 +34,24 @@ class Settings:
     device: str = "cpu"  # "auto": a GPU if there is one
 
 
-def settings_of(profile: str, limit: int | None = None) -> Settings:
+def settings_of(
+    profile: str, limit: int | None = None, queen: Sequence[tuple[str, object]] = ()
+) -> Settings:
     """The settings of "smoke", "cpu" or "gpu".
 
     `limit` cuts the data to so many images and all training to an epoch or two. It tries every
-    path of a profile in minutes, on a laptop; its numbers mean nothing.
+    path of a profile in minutes, on a laptop; its numbers mean nothing. `queen` changes settings
+    of the defence: pairs of a name of `QueenConfig` and a value.
 
     >>> settings_of("cpu").budget, settings_of("gpu", limit=200).budget
     (1500, 200)
     """
     check_choice("profile", profile, PROFILES)
     settings = {"smoke": _smoke, "cpu": _cpu, "gpu": _gpu}[profile]()
-    if limit is None:
-        return settings
-    check_number("limit", limit, low=MIN_LIMIT, integer=True)
-    return _limited(settings, limit)
+    if limit is not None:
+        check_number("limit", limit, low=MIN_LIMIT, integer=True)
+        settings = _limited(settings, limit)
+    return replace(settings, queen=replace(settings.queen, **dict(queen)))
 
 
 def as_config(settings: Settings) -> dict:
