@@ -37,8 +37,8 @@ def summarise(lines: Sequence[dict]) -> list[dict]:
     groups: dict[tuple, list[dict]] = {}
     for line in lines:
         # Trials on part of the data are not to be averaged with the real thing.
-        trial = f", limit {line['limit']}" if "limit" in line else ""
-        varied = "".join(f" {name}={value}" for name, value in line.get("queen", {}).items())
+        trial = f", limit {line['limit']}" if line.get("limit") else ""
+        varied = "".join(f" {name}={value}" for name, value in dict(line.get("queen", ())).items())
         where = (line["profile"] + trial, *(line[name] for name in CELL[1:-1]))
         where += (line["defense"] + varied,)
         groups.setdefault(where, []).append(line)
