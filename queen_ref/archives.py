@@ -32,6 +32,10 @@ SOURCES: dict[str, Source] = {
 }
 
 
+class Missing(ValueError):
+    """A file or folder that should be there is not."""
+
+
 def folders(folder: Path) -> tuple[list[Path], np.ndarray]:
     """Images below `folder/<class>/` in the order of their names; classes are numbered."""
     classes = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
@@ -138,4 +142,4 @@ def _file(path: Path, name: str) -> Path:
 
 def _missing(name: str, path: Path) -> None:
     how = SOURCES[name].how
-    raise ValueError(f"data: expected {name} at {path}, found nothing there; to get it: {how}")
+    raise Missing(f"data: expected {name} at {path}, found nothing there; to get it: {how}")

@@ -92,6 +92,19 @@ def make_app():
         )  # fmt: skip
 
     @app.command()
+    def data(
+        names: Annotated[list[str], Argument(metavar="NAME...", help="cifar10, a folder, ...")],
+        data_root: Annotated[
+            Path | None, Option(help="The folder that holds them [$QUEEN_DATA]")
+        ] = None,
+        download: Annotated[bool, Option("--download", help="Fetch what is missing")] = False,
+        size: Annotated[int | None, Option(help="Height and width in pixels")] = None,
+        limit: Annotated[int | None, Option(help="At most so many images")] = None,
+    ) -> int:
+        """Check, decode and cache data sets."""
+        return run_data(names, data_root, download, size, limit)
+
+    @app.command()
     def report(
         results: Annotated[Path, Argument(help="What `queen-ref arena` wrote")],
         out: Annotated[
@@ -196,6 +209,41 @@ def run_arena(
     if report.failed:
         print(f"{len(report.failed)} cells failed; the same command tries them again")
     return 1 if report.failed else 0
+
+
+def run_data(
+    names: Sequence[str],
+    root: Path | None = None,
+    download: bool = False,
+    size: int | None = None,
+    limit: int | None = None,
+) -> int:
+    """`queen-ref data`: one line for each data set and split that is ready.
+
+    Errors: `ValueError` for one that is not known, missing or broken. A data set without test
+    images, as Tiny ImageNet often is, is ready with its training images.
+    """
+    import time
+
+    from queen_ref.archives import Missing
+    from queen_ref.datasets import SPLITS, dataset_uint8
+
+    for name in names:
+        for split in SPLITS:
+            begun = time.perf_counter()
+            try:
+                pixels, labels = dataset_uint8(name, split, root, size, download, limit)
+            except Missing:
+                if split == "train":
+                    raise
+                print(f"{name} test: not there")
+                continue
+            print(
+                f"{name} {split}: {len(labels)} images of {pixels.shape[1]}x{pixels.shape[2]}, "
+                f"{labels.max() + 1} classes, {time.perf_counter() - begun:.1f} s",
+                flush=True,
+            )
+    return 0
 
 
 def run_report(results: Path, out: Path | None = None, csv: bool = False) -> int:

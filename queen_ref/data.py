@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from queen_ref.checks import check_choice, check_images, check_labels, check_number
+from queen_ref.datasets import dataset
 
 PROFILES = ("smoke", "cpu", "gpu")
 
@@ -121,8 +122,6 @@ def load(
 
 
 def _cifar10(seed: int, root: str | None, download: bool, limit: int | None) -> Data:
-    from queen_ref.datasets import dataset
-
     train, test = (
         dataset("cifar10", split, root, size=32, download=download, limit=limit)
         for split in ("train", "test")

@@ -9,7 +9,6 @@ import queen_ref as qr
 from queen_ref.attacks import ask, random_queries
 from queen_ref.checks import check_probabilities
 from queen_ref.data import Data, gradient_step
-from queen_ref.folders import cifar10, tiny_imagenet
 from queen_ref.queen.perturbation import is_affine, walk_logits
 from queen_ref.training import batches
 
@@ -210,19 +209,17 @@ def test_a_gradient_step_raises_the_loss_and_stays_within_eps():
     assert loss[1] > loss[0]
 
 
-def test_image_folders_are_read_as_cifar10_and_tiny_imagenet(tmp_path):
-    from torchvision.utils import save_image
+@pytest.mark.parametrize("arguments", [(0, "cpu"), ("cpu", None), (["cpu"], 0), ("cpu", -1)])
+def test_load_refuses_arguments_that_make_no_sense(arguments):
+    with pytest.raises(ValueError, match="expected"):
+        qr.data.load(*arguments)
 
-    for part in ("cifar10/train/cat", "cifar10/train/dog", "cifar10/test/cat", "cifar10/test/dog"):
-        (tmp_path / part).mkdir(parents=True)
-        save_image(torch.full((3, 32, 32), 0.5), tmp_path / part / "0.png")
-    wordnet = tmp_path / "tiny-imagenet-200/train/n01/images"
-    wordnet.mkdir(parents=True)
-    save_image(torch.rand(3, 64, 64), wordnet / "0.JPEG")
-    train, test = cifar10(tmp_path)
-    assert train[0].shape == (2, 3, 32, 32) and test[1].tolist() == [0, 1]
-    assert float(train[0].mean()) == pytest.approx(0.5, abs=0.01)
-    assert tiny_imagenet(tmp_path).shape == (1, 3, 32, 32)
+
+def test_a_limit_cuts_every_part_and_the_repr_counts_them():
+    data = qr.data.load("smoke", limit=100)
+    assert repr(data) == (
+        "Data(MNIST-5k, (1, 28, 28), train 100, test 100, pools: mnist 100, digits 100, noise 100)"
+    )
 
 
 def test_missing_data_is_said_in_one_line(tmp_path, monkeypatch):
@@ -230,7 +227,7 @@ def test_missing_data_is_said_in_one_line(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="QUEEN_DATA"):
         qr.data.load("gpu")
     monkeypatch.setenv("QUEEN_DATA", str(tmp_path))
-    with pytest.raises(ValueError, match=r"CIFAR-10.*found no such folder"):
+    with pytest.raises(ValueError, match=r"expected cifar10 at .*found nothing there; to get it"):
         qr.data.load("gpu")
 
 
