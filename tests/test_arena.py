@@ -85,9 +85,11 @@ def test_every_field_of_a_cell_decides_its_key():
             {"policy": "jbda-tr"},
             {"defense": "rounding"},
             {"seed": 1},
+            {"limit": 100},
+            {"queen": (("threshold", 0.1),)},
         )
     ]
-    assert len({cell.key() for cell in [CELL, *others]}) == 7
+    assert len({cell.key() for cell in [CELL, *others]}) == 9
     assert CELL.key() == replace(CELL).key()
 
 
@@ -458,6 +460,20 @@ def test_an_undefended_victim_answers_truthfully(parts):
     assert found["l1"] == 0 and found["counters"] == {}
     assert found["protected_accuracy"] == found["protected_accuracy_after"]
     assert found["protected_accuracy"] == found["victim_accuracy"] > 0.7
+
+
+def test_a_trial_takes_few_images_and_its_line_says_that_it_is_no_result(parts):
+    tried = run_cell(replace(CELL, defense="queen", limit=64), Cache(parts))
+    assert tried["queries"] == tried["limit"] == 64
+    assert any("no result" in flag for flag in tried["flags"])
+    assert tried["config"]["settings"]["sizes"]["epochs"] == 2
+
+
+def test_a_changed_setting_reaches_the_defence_and_the_line(parts):
+    eager = run_cell(replace(CELL, defense="queen", queen=(("threshold", 0.0),)), Cache(parts))
+    assert eager["queen"] == {"threshold": 0.0}
+    assert eager["counters"]["reversed"] > 0
+    assert eager["config"]["settings"]["queen"]["threshold"] == 0.0
 
 
 def test_smoothing_says_what_it_really_sends(parts):
