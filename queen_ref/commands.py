@@ -69,6 +69,9 @@ def run_arena(
                          "need no data")  # fmt: skip
     results = Results(out)
     results.check_writable()
+    if data_root and engine == "ray":
+        raise ValueError("data-root: expected --engine local beside it; on a cluster QUEEN_DATA "
+                         "is set on every machine")  # fmt: skip
     if data_root:
         os.environ["QUEEN_DATA"] = str(data_root.expanduser().absolute())  # workers inherit it
     if profile == "gpu" and engine == "local":

@@ -69,6 +69,7 @@ def measured(here):
         ("--profile gpu", "QUEEN_DATA"),
         ("--limit 10", "limit: expected an integer >= 64"),
         ("--download", "expected --profile gpu"),
+        ("--profile gpu --engine ray --data-root .", "data-root: expected --engine local"),
         ("--defenses queen --vary speed=1", "vary: expected some of"),
         ("--defenses queen --vary threshold=low", "vary: expected threshold=A,B"),
         ("--defenses queen --vary threshold=-1", "threshold: expected"),
