@@ -1,145 +1,127 @@
-"""How each data set lies on disk: its files and class numbers, in an order that never changes.
+"""How each named data set lies in its folder: the files of a split and their class numbers.
 
-A reader gives (files, labels (N,)) or, for CIFAR's batches, (pixels, labels). It opens no image.
-Errors: `ValueError` with the place where something was looked for, and how to get it.
+What is half unpacked, or something else than it should be, is refused in one line.
 """
 
-import os
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-IMAGES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
+from queen_ref.listing import Found, all_files, chosen, class_folders, listed, table
+from queen_ref.sources import SOURCES, place, refuse
+
+BATCHES = {
+    "cifar-10-batches-py": [*(f"data_batch_{n}" for n in range(1, 6)), "test_batch",
+                            "batches.meta"],
+    "cifar-100-python": ["train", "test", "meta"],
+}  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Source:
-    """What is known about a data set: its classes, its usual size, and how to get it."""
+def find(name: str, base: Path, split: str) -> Found:
+    """The files of one split of a named data set below the folder `base`.
 
-    classes: int
-    size: int
-    how: str
+    Errors: `ValueError` that says what is missing, where, and how to get it.
 
-
-_TORCHVISION = "ask for the download, which torchvision does"
-SOURCES: dict[str, Source] = {
-    "cifar10": Source(10, 32, _TORCHVISION),
-    "cifar100": Source(100, 32, _TORCHVISION),
-    "tiny-imagenet": Source(200, 32, "unpack Stanford's tiny-imagenet-200.zip there"),
-    "cub200": Source(200, 64, "unpack Caltech's CUB_200_2011.tgz there"),
-    "caltech256": Source(256, 64, _TORCHVISION),
-}
-
-
-class Missing(ValueError):
-    """A file or folder that should be there is not."""
-
-
-def folders(folder: Path) -> tuple[list[Path], np.ndarray]:
-    """Images below `folder/<class>/` in the order of their names; classes are numbered."""
-    classes = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
-    files, labels = [], []
-    for label, name in enumerate(classes):
-        mine = sorted(path for path in (folder / name).rglob("*") if path.suffix.lower() in IMAGES)
-        if not mine:
-            raise ValueError(f"data: expected images in {folder / name}, found none; "
-                             "is it unpacked to the end?")  # fmt: skip
-        files += mine
-        labels += [label] * len(mine)
-    if not files:
-        raise ValueError(f"data: expected images in {folder}/<class>/, found none")
-    return files, np.array(labels, np.int64)
+    >>> found = find("cifar10", Path("/data"), "test")
+    """
+    folder = place(name, base)
+    if folder.name in BATCHES:
+        return _batches(name, folder)
+    reader = {"tiny-imagenet": _tiny_imagenet, "cub200": _cub200, "caltech256": _caltech256}
+    found = reader[name](folder, split) if name in reader else class_folders(folder / split, name)
+    source, counts = SOURCES[name], np.unique(found.labels, return_counts=True)[1]
+    if len(counts) != source.classes:
+        refuse(name, f"{source.classes} classes in {found.folder}", str(len(counts)))
+    if source.balanced and counts.min() != counts.max():
+        few, many = counts.min(), counts.max()
+        what = f"as many images in every class of {found.folder}"
+        refuse(name, what, f"{few} in one and {many} in another (half unpacked?)")
+    return found
 
 
-def cifar_batches(name: str, folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
-    """CIFAR as its authors give it; torchvision compares checksums before it opens a file."""
-    from torchvision import datasets
+def present(name: str, base: Path) -> bool:
+    """Is the data set there, so that there is nothing to download?
 
-    kind = datasets.CIFAR10 if name == "cifar10" else datasets.CIFAR100
-    parts = [path for path in folder.iterdir() if path.is_file()]
+    >>> present("cub200", Path("/data"))
+    False
+    """
     try:
-        data = kind(folder.parent, train=split == "train", download=False)
-    except Exception as error:  # torchvision raises RuntimeError, pickle and tarfile others
-        raise ValueError(
-            f"data: expected all files of {name} whole in {folder}, found {len(parts)} "
-            f"({type(error).__name__}); remove the folder and {SOURCES[name].how}"
-        ) from None
+        folder = place(name, base)
+        return folder.name not in BATCHES or bool(_batches(name, folder))
+    except ValueError:
+        return False
+
+
+def read_batches(name: str, folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
+    """CIFAR as its authors give it: (N, 32, 32, 3) uint8 and class numbers (N,).
+
+    The batches are pickles. Their checksums are compared before one is opened, as torchvision
+    does, which reads them.
+
+    >>> pixels, labels = read_batches("cifar10", Path("/data/cifar-10-batches-py"), "test")
+    """
+    from torchvision import datasets
+    from torchvision.datasets.utils import check_integrity
+
+    kind = getattr(datasets, SOURCES[name].fetched)
+    sums = [*kind.train_list, *kind.test_list, (kind.meta["filename"], kind.meta["md5"])]
+    try:
+        bad = [file for file, md5 in sums if not check_integrity(folder / file, md5)]
+    except OSError as error:
+        refuse(name, f"readable files in {folder}", error.strerror.lower())
+    if bad:
+        what = f"{', '.join(bad)} with another checksum (cut short? remove the folder)"
+        refuse(name, f"the original files in {folder}", what)
+    data = kind(folder.parent, train=split == "train", download=False)
     return data.data, np.array(data.targets, np.int64)
 
 
-def tiny_imagenet(folder: Path, split: str) -> tuple[list[Path], np.ndarray]:
-    train = need(folder / "train", "tiny-imagenet")
+def _batches(name: str, folder: Path) -> Found:
+    there = {file.name: file for file in all_files(folder, name)}
+    missing = [file for file in BATCHES[folder.name] if file not in there]
+    if missing:
+        refuse(name, f"{', '.join(missing)} in {folder}", "none (half unpacked?)")
+    return Found(folder, [there[file] for file in BATCHES[folder.name]], None)
+
+
+def _tiny_imagenet(folder: Path, split: str) -> Found:
+    name, train = "tiny-imagenet", folder / "train"
     if split == "train":
-        return folders(train)
+        return class_folders(train, name)
+    number = {wnid: n for n, wnid in enumerate(sorted(e.name for e in listed(train, name)))}
     notes = folder / "val" / "val_annotations.txt"
-    if not notes.is_file():
-        _missing("tiny-imagenet", notes)
-    number = {name: place for place, name in enumerate(sorted(os.listdir(train)))}
-    pairs = [line.split("\t")[:2] for line in notes.read_text().splitlines() if line]
-    files = [_file(folder / "val" / "images" / name, "tiny-imagenet") for name, _ in pairs]
-    return files, np.array([number[wnid] for _, wnid in pairs], np.int64)
+    wnids = table(notes, name)
+    odd = sorted(set(wnids.values()) - set(number))
+    if odd:
+        refuse(name, f"in {notes} the classes of {train}", odd[0])
+    labels = {file: number[wnid] for file, wnid in wnids.items()}
+    return chosen(folder / "val" / "images", labels, name)
 
 
-def cub200(folder: Path, split: str) -> tuple[list[Path], np.ndarray]:
-    need(folder, "cub200")
-
-    def column(name: str) -> dict[str, str]:
-        path = folder / name
-        if not path.is_file():
-            _missing("cub200", path)
-        return dict(line.split()[:2] for line in path.read_text().splitlines() if line)
-
-    paths, classes = column("images.txt"), column("image_class_labels.txt")
+def _cub200(folder: Path, split: str) -> Found:
+    name = "cub200"
+    lists = ("images", "image_class_labels", "train_test_split")
+    paths, classes, sides = (table(folder / f"{what}.txt", name) for what in lists)
+    if not paths.keys() == classes.keys() == sides.keys():
+        lengths = f"{len(paths)}, {len(classes)} and {len(sides)} (cut short?)"
+        refuse(name, f"as many images in {', '.join(lists)}.txt of {folder}", lengths)
     wanted = "1" if split == "train" else "0"
-    mine = [number for number, side in column("train_test_split.txt").items() if side == wanted]
-    files = [_file(folder / "images" / paths[number], "cub200") for number in mine]
-    return files, np.array([int(classes[number]) - 1 for number in mine], np.int64)
+    mine = [key for key, side in sides.items() if side == wanted]
+    odd = [classes[key] for key in mine if not classes[key].isdecimal()]
+    if odd:
+        refuse(name, f"class numbers in {folder / 'image_class_labels.txt'}", repr(odd[0]))
+    return chosen(folder / "images", {paths[key]: int(classes[key]) - 1 for key in mine}, name)
 
 
-def caltech256(folder: Path, split: str) -> tuple[list[Path], np.ndarray]:
-    """No split is official. Ours: of every class, four fifths in a fixed shuffled order train."""
-    need(folder, "caltech256")
-    files, labels = folders(folder)
-    kept = [place for place, file in enumerate(files) if "257.clutter" not in file.parts]
-    files, labels = [files[place] for place in kept], labels[kept]
-    order = np.random.default_rng(0).permutation(len(files))
-    train = np.zeros(len(files), bool)
-    for label in np.unique(labels):
-        mine = order[labels[order] == label]
-        train[mine[: max(1, 4 * len(mine) // 5)]] = True
-    rows = np.flatnonzero(train if split == "train" else ~train)
-    return [files[row] for row in rows], labels[rows]
-
-
-def fetch(name: str, base: Path) -> None:
-    from torchvision import datasets
-
-    kinds = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100,
-             "caltech256": datasets.Caltech256}  # fmt: skip
-    if name not in kinds:
-        raise ValueError(f"download: torchvision does not fetch {name}; {SOURCES[name].how}")
-    try:
-        kinds[name](base, download=True)
-    except Exception as error:
-        text = str(error).strip().splitlines()
-        raise ValueError(
-            f"download: {name} could not be fetched into {base} ({text[0] if text else error!r})"
-        ) from None
-
-
-def need(folder: Path, name: str) -> Path:
-    if not folder.is_dir():
-        _missing(name, folder)
-    return folder
-
-
-def _file(path: Path, name: str) -> Path:
-    if not path.is_file():
-        _missing(name, path)
-    return path
-
-
-def _missing(name: str, path: Path) -> None:
-    how = SOURCES[name].how
-    raise Missing(f"data: expected {name} at {path}, found nothing there; to get it: {how}")
+def _caltech256(folder: Path, split: str) -> Found:
+    """No split is official. Ours: a fifth of each class, in a fixed order, is for tests."""
+    whole = class_folders(folder, "caltech256")
+    # Class 257, clutter, is a background and no class. It comes last: no number changes.
+    whole = whole.take([n for n, f in enumerate(whole.files) if not f.name.startswith("257.")])
+    # RandomState's stream is frozen: the split is the same with every version of numpy.
+    order = np.random.RandomState(256).permutation(len(whole.files))
+    test = np.zeros(len(order), bool)
+    for label in np.unique(whole.labels):
+        mine = order[whole.labels[order] == label]
+        test[mine[: len(mine) // 5]] = True
+    return whole.take(np.flatnonzero(test if split == "test" else ~test))

@@ -120,22 +120,22 @@ def run_data(
     """
     import time
 
-    from queen_ref.archives import Missing
-    from queen_ref.datasets import SPLITS, dataset_uint8
+    from queen_ref.datasets import SPLITS, check_name, dataset_uint8, splits_of
 
+    for name in names:
+        check_name(name)
     for name in names:
         for split in SPLITS:
             begun = time.perf_counter()
-            try:
-                pixels, labels = dataset_uint8(name, split, root, size, download, limit)
-            except Missing:
-                if split == "train":
-                    raise
-                print(f"{name} test: not there")
+            if split not in splits_of(name, root):
+                print(f"{name} {split}: not there")
                 continue
+            pixels, labels = dataset_uint8(name, split, root, size, download, limit)
+            file = getattr(pixels, "filename", None)  # none where the cache cannot be written
             print(
                 f"{name} {split}: {len(labels)} images of {pixels.shape[1]}x{pixels.shape[2]}, "
-                f"{labels.max() + 1} classes, {time.perf_counter() - begun:.1f} s",
+                f"{labels.max() + 1} classes, {time.perf_counter() - begun:.1f} s, "
+                f"{f'in {file}' if file else 'not kept'}",
                 flush=True,
             )
     return 0

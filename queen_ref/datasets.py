@@ -1,39 +1,26 @@
-"""The data sets of the literature, from folders that you already have.
+"""The data sets of the literature, and any folder of images, as arrays.
 
-The environment variable `QUEEN_DATA`, or an argument, names the folder that holds them:
-
-    cifar10/{train,test}/<class>/*      or torchvision's cifar-10-batches-py/
-    cifar100/{train,test}/<class>/*     or torchvision's cifar-100-python/
-    tiny-imagenet-200/train/<wnid>/images/*.JPEG, tiny-imagenet-200/val/
-    CUB_200_2011/images.txt, train_test_split.txt, image_class_labels.txt, images/
-    caltech256/256_ObjectCategories/NNN.<class>/*.jpg
-
-Nothing is downloaded unless you ask for it. What is missing or broken is said in one line, with
-the place where it was looked for and how to get it.
+The environment variable `QUEEN_DATA`, or an argument, names the folder that holds them; their
+layouts are in the setup chapter. Nothing is downloaded unless you ask for it. What is missing,
+half unpacked or cut short is said in one line, with the place where it was looked for and how to
+get it. Images are decoded once and kept, see `queen_ref.pixels`.
 """
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from queen_ref.archives import (
-    SOURCES,
-    caltech256,
-    cifar_batches,
-    cub200,
-    fetch,
-    folders,
-    need,
-    tiny_imagenet,
-)
+from queen_ref.archives import find, present, read_batches
 from queen_ref.checks import check_choice, check_number
-from queen_ref.pixels import read_images
+from queen_ref.listing import Found, class_folders
+from queen_ref.pixels import cached, decode, resize
+from queen_ref.sources import SOURCES, fetch, refuse
 
 SPLITS = ("train", "test")
+FOLDER = "imagefolder:"
 
 
 def dataset(
@@ -43,14 +30,16 @@ def dataset(
     size: int | None = None,
     download: bool = False,
     limit: int | None = None,
+    as_uint8: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """Images (N, 3, size, size) in [0, 1] and class numbers (N,) of a data set.
 
-    Arguments: `name`, one of `SOURCES` or the path of any folder of images, one folder a class
-    (with `train` and `test` inside, or without); `split` "train" or "test"; `root`, `QUEEN_DATA`
-    by default; `size`, the usual one by default; `download`, fetch what is missing, where
-    torchvision can; `limit`, the first so many images of a fixed order in which the classes take
-    turns.
+    Arguments: `name`: "cifar10", "cifar100", "tiny-imagenet", "cub200", "caltech256", or
+    "imagefolder:PATH", or the path itself, with a folder for each class, or with these in `train`
+    and `test`; `split`: "train" or "test"; `root`: `QUEEN_DATA` by default; `size`: 64 for
+    CUB-200 and Caltech-256, 32 otherwise; `download`: fetch what is missing, where torchvision
+    can; `limit`: at most so many images, see `in_turns`; `as_uint8`: bytes 0 to 255 in place of
+    floats, a quarter of the memory.
     Errors: `ValueError` that says what is missing, where it was looked for, how to get it.
 
     >>> images, labels = dataset("cifar10", "test", root="/data", limit=200)
@@ -58,9 +47,11 @@ def dataset(
     torch.Size([200, 3, 32, 32])
     """
     pixels, labels = dataset_uint8(name, split, root, size, download, limit)
-    # In one pass: the mapped bytes are read as they are divided.
-    images = torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))
-    return images.float().div_(255), torch.from_numpy(labels)
+    images = torch.empty(len(pixels), 3, *pixels.shape[1:3], dtype=torch.uint8)
+    # Channel by channel it is faster than to turn the whole.
+    for channel in range(3):
+        images.numpy()[:, channel] = pixels[..., channel]
+    return (images if as_uint8 else images.float().div_(255)), torch.from_numpy(labels)
 
 
 def dataset_uint8(
@@ -71,55 +62,49 @@ def dataset_uint8(
     download: bool = False,
     limit: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """As `dataset`, but (N, size, size, 3) uint8, mapped from the cache, and labels int64.
+    """As `dataset`, but pixels (N, size, size, 3) uint8, mapped from the cache, and int64 labels.
 
     >>> pixels, labels = dataset_uint8("tiny-imagenet", root="/data")
     """
+    check_name(name)
     check_choice("split", split, SPLITS)
-    for what, value in (("size", size), ("limit", limit)):
+    check_choice("download", download, (False, True))
+    for what, value, low in (("size", size, 8), ("limit", limit, 1)):
         if value is not None:
-            check_number(what, value, low=8 if what == "size" else 1, integer=True)
+            check_number(what, value, low=low, high=1024 if low == 8 else None, integer=True)
     if name not in SOURCES:
-        if not Path(name).expanduser().is_dir():
-            known = ", ".join(SOURCES)
-            raise ValueError(f"data: expected one of {known}, or a folder; got {name!r}")
-        files, labels = folders(_half(Path(name).expanduser(), split))
-        return _read(files, labels, size or 32, limit)
-    source, base = SOURCES[name], data_root(root)
-    if download:
-        fetch(name, base)
-    if name in ("cifar10", "cifar100"):
-        batches = base / {"cifar10": "cifar-10-batches-py", "cifar100": "cifar-100-python"}[name]
-        if batches.is_dir():
-            pixels, labels = cifar_batches(name, batches, split)
-            rows = in_turns(labels, limit)
-            return pixels[rows], labels[rows]
-        files, labels = folders(need(base / name / split, name))
-    elif name == "tiny-imagenet":
-        files, labels = tiny_imagenet(base / "tiny-imagenet-200", split)
-    elif name == "cub200":
-        files, labels = cub200(base / "CUB_200_2011", split)
+        found, name, size = _folder(_path_of(name), split), "imagefolder", size or 32
     else:
-        files, labels = caltech256(base / "caltech256" / "256_ObjectCategories", split)
-    found = len(np.unique(labels))
-    if found != source.classes:
-        raise ValueError(
-            f"data: expected {source.classes} classes of {name} below {base}, found {found}; "
-            f"is it unpacked to the end? To get it: {source.how}"
-        )
-    return _read(files, labels, size or source.size, limit)
+        base = data_root(root, create=download)
+        if download and not present(name, base):
+            fetch(name, base)
+        found, size = find(name, base, split), size or SOURCES[name].size
+
+    def make():
+        if found.labels is not None:
+            return decode([found.folder / file.name for file in found.files], size), found.labels
+        pixels, labels = read_batches(name, found.folder, split)
+        rows = in_turns(labels, limit)
+        return resize(pixels[rows], size), labels[rows]
+
+    if found.labels is not None:
+        found = found.take(in_turns(found.labels, limit))
+    depends = found.digest() + (f" {limit}" if found.labels is None else "")
+    return cached(f"{name}-{split}-{size}", f"{name} {split} {depends}", size, make)
 
 
-def in_turns(labels: np.ndarray, limit: int | None) -> np.ndarray:
-    """Rows of the first `limit` images when the classes take turns; all rows without a limit.
+def in_turns(labels: np.ndarray | Tensor, limit: int | None = None) -> np.ndarray:
+    """Rows of `limit` images, in order, such that the classes took turns; without a limit all.
 
-    Inside a class the order is shuffled, always in the same way.
+    Inside a class the turns are shuffled, always in the same way. A limit of K or more leaves out
+    none of K classes, and a larger limit keeps all images of a smaller one.
 
     >>> in_turns(np.array([0, 0, 0, 1]), limit=2).tolist()
     [2, 3]
     """
     if limit is None or limit >= len(labels):
         return np.arange(len(labels))
+    labels = np.asarray(labels)
     order = np.random.default_rng(0).permutation(len(labels))
     turn = np.empty(len(labels), np.int64)
     for label in np.unique(labels):
@@ -128,29 +113,69 @@ def in_turns(labels: np.ndarray, limit: int | None) -> np.ndarray:
     return np.sort(np.lexsort((labels, turn))[:limit])
 
 
-def data_root(root: str | Path | None = None) -> Path:
-    """The folder named by the argument or by `QUEEN_DATA`; it must exist.
+def data_root(root: str | Path | None = None, create: bool = False) -> Path:
+    """The folder named by the argument or by `QUEEN_DATA`. With `create` it need not exist yet.
 
     >>> data_root("/data")
     PosixPath('/data')
     """
-    name = root or os.environ.get("QUEEN_DATA")
+    if root is not None and not isinstance(root, str | Path):
+        raise ValueError(f"root: expected the path of a folder, got {root!r}")
+    name = str(root or os.environ.get("QUEEN_DATA") or "")
     if not name:
         raise ValueError(
             "data: expected the environment variable QUEEN_DATA, or --data-root, to name a folder"
         )
     base = Path(name).expanduser()
-    if not base.is_dir():
-        raise ValueError(f"data: expected a folder at {base}, found none")
+    if not base.is_dir() and (base.exists() or not create):
+        raise ValueError(f"data: expected the data folder at {base}, found no such folder; "
+                         "QUEEN_DATA or --data-root names it")  # fmt: skip
     return base
 
 
-def _read(
-    files: Sequence[Path], labels: np.ndarray, size: int, limit: int | None
-) -> tuple[np.ndarray, np.ndarray]:
-    rows = in_turns(labels, limit)
-    return read_images([files[row] for row in rows], size), labels[rows]
+def splits_of(name: str, root: str | Path | None = None) -> tuple[str, ...]:
+    """The splits that there are: Tiny ImageNet may lie there without its `val`, a folder unsplit.
+
+    >>> splits_of("cifar10")
+    ('train', 'test')
+    """
+    check_name(name)
+    if name == "tiny-imagenet":
+        whole = (data_root(root, create=True) / SOURCES[name].folders[0] / "val").is_dir()
+    else:
+        whole = name in SOURCES or _halves(_path_of(name))
+    return SPLITS if whole else ("train",)
 
 
-def _half(folder: Path, split: str) -> Path:
-    return folder / split if all((folder / name).is_dir() for name in SPLITS) else folder
+def check_name(name: str) -> None:
+    """Demand the name of a data set, or a path that looks like one.
+
+    >>> check_name("cifar11")
+    Traceback (most recent call last):
+    ValueError: name: expected one of cifar10, cifar100, ... or imagefolder:PATH, got 'cifar11'
+    """
+    known = isinstance(name, str | Path) and (name in SOURCES or _path_of(name) is not None)
+    if not known:
+        words = ", ".join(SOURCES)
+        raise ValueError(f"name: expected one of {words} or imagefolder:PATH, got {name!r}")
+
+
+def _path_of(name: str | Path) -> Path | None:
+    text = str(name)
+    if text.startswith(FOLDER):
+        text = text.removeprefix(FOLDER)
+    elif os.sep not in text and not Path(text).is_dir():
+        return None
+    return Path(text).expanduser() if text else None
+
+
+def _halves(folder: Path) -> bool:
+    return all((folder / name).is_dir() for name in SPLITS)
+
+
+def _folder(folder: Path, split: str) -> Found:
+    if _halves(folder):
+        return class_folders(folder / split)
+    if split == "test":
+        refuse("imagefolder", f"train/ and test/ in {folder}", "none, so all of it is for training")
+    return class_folders(folder)

@@ -1,115 +1,172 @@
-"""Images decoded once: JPEG files become one uint8 array on disk, which is mapped, not read.
+"""Images decoded once: a uint8 array on disk, which the next run maps and does not decode.
 
-Decoding 60 000 JPEG files takes most of a minute on a laptop, mapping the array next time takes
-none. An entry is kept under a hash of the files' names, sizes and times and of the image size,
-so that a folder that changed is decoded again. Entries are written beside and renamed, and an
-entry of the wrong length is not taken for whole. numpy reads them with `allow_pickle=False`.
+An entry is two files under a hash of all that it depends on: the pixels (N, H, W, 3) and the
+class numbers (N,). They are written beside and renamed, the pixels last. An entry whose length or
+shape is wrong is made again; numpy reads both with `allow_pickle=False`. The folder may be deleted
+at any time.
 """
 
 import hashlib
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from queen_ref.progress import progress
 
+# Raise it when the same files no longer give the same pixels.
+FORMAT = 1
+# Files a thread decodes before it asks for more: one by one, the asking costs as much.
+STRIDE = 200
 
-def read_images(files: Sequence[Path], size: int, folder: Path | None = None) -> np.ndarray:
-    """The images (N, size, size, 3) uint8, decoded now or mapped from the cache in `folder`.
-
-    A picture that is not square is scaled until its shorter side fits, and the middle is cut out.
-    Errors: `ValueError` that names the first file which is no image, or is cut short.
-
-    >>> pixels = read_images(sorted(Path("/data/cifar10/test").rglob("*.jpg")), size=32)
-    """
-    return cached(listing(files) + f" {size}", lambda: decode(files, size), folder)
-
-
-def listing(files: Sequence[Path]) -> str:
-    """A hash of the files' names, sizes and times: equal as long as nobody touched them.
-
-    >>> listing([Path(__file__)]) == listing([Path(__file__)])
-    True
-    """
-    total = hashlib.sha256()
-    for file in files:
-        known = file.stat()
-        total.update(f"{file}\0{known.st_size}\0{known.st_mtime_ns}\n".encode())
-    return total.hexdigest()
+Entry = tuple[np.ndarray, np.ndarray]
 
 
 def decode(files: Sequence[Path], size: int) -> np.ndarray:
-    """Read every file as an RGB image: (N, size, size, 3) uint8, in the files' order.
+    """Every file as an RGB image: (N, size, size, 3) uint8, in the files' order.
 
-    >>> decode([Path("cat.jpg")], size=64).shape
-    (1, 64, 64, 3)
+    Errors: `ValueError` that names a file which is no image, or not a whole one.
+
+    >>> decode([Path("cat.jpg"), Path("dog.png")], size=64).shape
+    (2, 64, 64, 3)
     """
-    images = np.empty((len(files), size, size, 3), np.uint8)
+    pixels = np.empty((len(files), size, size, 3), np.uint8)
 
-    def one(place: int) -> None:
-        images[place] = _image(files[place], size)
+    def some(start: int) -> None:
+        for place in range(start, min(start + STRIDE, len(files))):
+            pixels[place] = _open(files[place], size)
 
+    starts = range(0, len(files), STRIDE)
     # Decoding runs outside of Python's lock, so threads are enough.
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        done = pool.map(one, range(len(files)))
-        try:
-            for _ in progress(range(len(files)), desc="decoding images"):
-                next(done)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-    return images
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, 16)) as pool:
+        for _ in zip(progress(starts, desc="decoding images"), pool.map(some, starts), strict=True):
+            pass
+    return pixels
 
 
-def cached(key: str, make: Callable[[], np.ndarray], folder: Path | None = None) -> np.ndarray:
-    """The array kept under `key`, mapped read-only, or else made and kept.
+def resize(pixels: np.ndarray, size: int) -> np.ndarray:
+    """Images (N, H, W, 3) uint8 at another size: (N, size, size, 3).
 
-    `folder` is the package's cache by default. Where it cannot be written, nothing is kept, and
-    one line says so.
+    >>> resize(np.zeros((5, 32, 32, 3), np.uint8), size=64).shape
+    (5, 64, 64, 3)
+    """
+    from PIL import Image
 
-    >>> cached("three zeros", lambda: np.zeros((3, 8, 8, 3), np.uint8)).shape
-    (3, 8, 8, 3)
+    if pixels.shape[1:3] == (size, size):
+        return pixels
+    return np.stack([_fit(Image.fromarray(image), size) for image in pixels])
+
+
+def cached(name: str, depends: str, size: int, make: Callable[[], Entry]) -> Entry:
+    """The entry, mapped read-only, or else made by `make()` and kept: (pixels, labels).
+
+    Arguments: `name`, the beginning of the files' names; `depends`, all that decides the entry.
+    The folder is the arena's, see `default_folder`. Where it cannot be written nothing is kept,
+    and one line says so. Two processes that need one entry make it once.
+
+    >>> pixels, labels = cached("cats", "files of today", 64, make)     # decodes
+    >>> pixels, labels = cached("cats", "files of today", 64, make)     # maps
     """
     from queen_ref.arena.cache import default_folder
 
-    folder = (folder or default_folder()) / "images"
-    path = folder / f"{hashlib.sha256(key.encode()).hexdigest()[:20]}.npy"
+    total = hashlib.sha256(f"{FORMAT} {size} {depends}".encode()).hexdigest()
+    path = default_folder() / f"{name}-{total[:20]}.npy"
+    entry = _read(path, size)
+    if entry is not None:
+        return entry
+    made = None
     try:
-        if path.is_file():
-            return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        print(f"cache: {path.name} is damaged and is made again", file=sys.stderr)
-    array = make()
-    part = folder / f".{path.name}.{os.getpid()}.part"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with open(part, "wb") as file:
-            np.save(file, array, allow_pickle=False)
-        os.replace(part, path)  # two processes at once write the same bytes
-    except OSError as error:
-        part.unlink(missing_ok=True) if folder.is_dir() else None
-        print(f"cache: cannot write to {folder} ({error.strerror}); not kept", file=sys.stderr)
-        return array
-    return np.load(path, mmap_mode="r", allow_pickle=False)
+        with _locked(path):
+            entry = _read(path, size)  # somebody may have made it while we waited
+            if entry is None:
+                made = make()
+                _write(_labels_of(path), made[1])
+                _write(path, made[0])
+                entry = _read(path, size)
+    except OSError as error:  # of the folder: `make` raises ValueError for its files
+        _say(f"cache: cannot write to {path.parent} ({error.strerror}); images are not kept")
+        made = made or make()
+    return entry or made
 
 
-def _image(file: Path, size: int) -> np.ndarray:
+def _open(file: Path, size: int) -> np.ndarray:
     from PIL import Image
 
     try:
         with Image.open(file) as picture:
-            picture = picture.convert("RGB")
-    except (OSError, SyntaxError, ValueError) as error:  # what PIL raises for damaged files
-        raise ValueError(f"data: expected a whole image at {file} ({error})") from None
-    width, height = picture.size
-    if (width, height) != (size, size):
-        scale = size / min(width, height)
-        whole = max(size, round(width * scale)), max(size, round(height * scale))
-        left, top = (whole[0] - size) // 2, (whole[1] - size) // 2
-        picture = picture.resize(whole, Image.Resampling.BILINEAR)
-        picture = picture.crop((left, top, left + size, top + size))
+            picture.draft(None, (2 * size, 2 * size))  # JPEG only: skips detail nobody will see
+            return _fit(picture, size)
+    except Exception as error:  # Pillow raises a dozen kinds for damaged files
+        why = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(
+            f"data: expected a whole image at {file}, got {why}; unpack its archive again"
+        ) from None
+
+
+def _fit(picture, size: int) -> np.ndarray:
+    """Shrunk or enlarged until the shorter side fits; what is longer is cut at both ends."""
+    from PIL import Image, ImageOps
+
+    picture = picture.convert("RGB")
+    if picture.size != (size, size):
+        picture = ImageOps.fit(picture, (size, size), Image.Resampling.BILINEAR)
     return np.asarray(picture)
+
+
+def _labels_of(path: Path) -> Path:
+    return path.with_suffix(".labels.npy")
+
+
+def _read(path: Path, size: int) -> Entry | None:
+    try:
+        pixels = np.load(path, mmap_mode="r", allow_pickle=False)
+        labels = np.load(_labels_of(path), allow_pickle=False)
+        good = (
+            path.stat().st_size == pixels.offset + pixels.nbytes
+            and pixels.dtype == np.uint8
+            and pixels.shape == (len(labels), size, size, 3)
+            and labels.dtype == np.int64
+        )
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except Exception:  # numpy raises what it likes for a file that is none of its own
+        good = False
+    if good:
+        return pixels, labels
+    print(f"cache: {path.name} is damaged and is made again", file=sys.stderr)
+    return None
+
+
+def _write(path: Path, array: np.ndarray) -> None:
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with open(part, "wb") as file:
+            np.save(file, array, allow_pickle=False)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except OSError:  # a full disk, mostly
+        part.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path.with_suffix(".lock"), "w") as file:
+        # Without locks (Windows, some network folders) two may decode; the last one stays.
+        with suppress(ImportError, OSError):
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@cache  # once a process is enough
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)

@@ -1,227 +1,582 @@
-"""Data sets from folders in the layout of each, made small; and the array they become."""
+"""Data sets from small folders in the layout of each: what loads, what is refused, what is kept."""
 
-import multiprocessing
+import hashlib
+import json
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+import queen_ref as qr
 from queen_ref import pixels
 from queen_ref.cli import main
 from queen_ref.datasets import dataset, dataset_uint8, in_turns
+from queen_ref.sources import SOURCES
 
 
 @pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
+def home(tmp_path, monkeypatch):
+    """A data folder and a cache of the test's own."""
     monkeypatch.setenv("QUEEN_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("QUEEN_DATA", raising=False)
-    return tmp_path / "cache" / "images"
+    monkeypatch.setenv("QUEEN_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr("socket.socket.connect", lambda *_: pytest.fail("a test used the network"))
+    (tmp_path / "data").mkdir()
+    return tmp_path / "data"
 
 
-def picture(path, shade=128, size=(32, 32), mode="RGB"):
+def picture(path: Path, shade: int = 128, size: tuple[int, int] = (32, 32), mode="RGB") -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new(mode, size, shade if mode == "L" else (shade,) * 3).save(path)
+    colour = shade if mode == "L" else (shade, 0, 255 - shade)
+    Image.new(mode, size, colour).save(path, "PNG" if path.suffix == ".png" else "JPEG")
 
 
-def cifar(root, name="cifar10", classes=10):
+def folders(base: Path, classes: int, each: int = 1, word: str = "c{:03}", suffix="jpg") -> None:
+    for label in range(classes):
+        for number in range(each):
+            picture(base / word.format(label) / f"{number}.{suffix}", label % 256)
+
+
+def batches(base: Path, monkeypatch, name: str = "cifar10") -> Path:
+    """Tiny batches as CIFAR's authors pickle them, and their checksums in torchvision's place."""
+    from torchvision.datasets import CIFAR10, CIFAR100
+
+    kind, key = (CIFAR10, "labels") if name == "cifar10" else (CIFAR100, "fine_labels")
+    folder, classes = base / kind.base_folder, SOURCES[name].classes
+    folder.mkdir()
+
+    def write(file: str, content: dict) -> list[str]:
+        (folder / file).write_bytes(pickle.dumps(content))
+        return [file, hashlib.md5((folder / file).read_bytes()).hexdigest()]
+
+    def part(file: str) -> list[str]:
+        rows = np.arange(classes)[:, None] * np.ones((1, 3072)) % 256
+        return write(file, {"data": rows.astype(np.uint8), key: list(range(classes))})
+
+    for lists in ("train_list", "test_list"):
+        monkeypatch.setattr(kind, lists, [part(file) for file, _ in getattr(kind, lists)])
+    names = {kind.meta["key"]: [str(n) for n in range(classes)]}
+    meta = {**kind.meta, "md5": write(kind.meta["filename"], names)[1]}
+    monkeypatch.setattr(kind, "meta", meta)
+    return folder
+
+
+def cub(base: Path, classes: int = 200) -> Path:
+    """Two images a class, the first for training; the lists are numbered from 1."""
+    folder, names = base / "CUB_200_2011", []
+    for label in range(1, classes + 1):
+        names += [f"{label:03}.Bird/Bird_{number}.jpg" for number in (1, 2)]
+    for name in names:
+        picture(folder / "images" / name, int(name[:3]), (20, 12))
+    columns = {
+        "images": names,
+        "image_class_labels": [int(name[:3]) for name in names],
+        "train_test_split": [int(name.endswith("_1.jpg")) for name in names],
+    }
+    for file, values in columns.items():
+        lines = [f"{number} {value}\n" for number, value in enumerate(values, 1)]
+        (folder / f"{file}.txt").write_text("".join(lines))
+    return folder
+
+
+def tiny(base: Path) -> Path:
+    """One training image and one validation image for each of 200 classes, the latter reversed."""
+    folder, lines = base / "tiny-imagenet-200", []
+    for label in range(200):
+        picture(folder / f"train/n{label:08}/images/n{label:08}_0.JPEG", label, (64, 64))
+        picture(folder / f"val/images/val_{label}.JPEG", label, (64, 64))
+        lines.append(f"val_{label}.JPEG\tn{199 - label:08}\t0\t32\t44\t62\n")
+    (folder / "val/val_annotations.txt").write_text("".join(lines))
+    return folder
+
+
+def refused(*arguments, **options) -> str:
+    with pytest.raises(ValueError) as caught:
+        dataset(*arguments, **options)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+# Layouts -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["cifar10", "cifar100"])
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_cifar_as_folders(home, name, split):
+    folders(home / name / split, SOURCES[name].classes)
+    images, labels = dataset(name, split)
+    assert images.shape == (SOURCES[name].classes, 3, 32, 32) and images.dtype == torch.float32
+    assert labels.tolist() == list(range(SOURCES[name].classes)) and labels.dtype == torch.int64
+
+
+@pytest.mark.parametrize(("name", "train"), [("cifar10", 50), ("cifar100", 100)])
+def test_cifar_as_its_authors_give_it(home, monkeypatch, name, train):
+    batches(home, monkeypatch, name)
+    classes = SOURCES[name].classes
+    for split, count in (("train", train), ("test", classes)):
+        images, labels = dataset(name, split)
+        assert images.shape == (count, 3, 32, 32)
+        assert labels.tolist() == [*range(classes)] * (count // classes)
+        assert torch.equal((images[:, 0, 0, 0] * 255).round().long(), labels)
+
+
+def test_tiny_imagenet_and_the_class_numbers_of_its_validation_images(home):
+    tiny(home)
+    images, labels = dataset("tiny-imagenet")
+    assert images.shape == (200, 3, 32, 32) and labels.tolist() == list(range(200))
+    assert dataset("tiny-imagenet", "test")[1].tolist() == list(range(199, -1, -1))
+
+
+def test_tiny_imagenet_without_validation_images_still_trains(home):
+    shutil.rmtree(tiny(home) / "val")
+    assert len(dataset("tiny-imagenet")[0]) == 200
+    assert "val_annotations.txt" in refused("tiny-imagenet", "test")
+
+
+def test_cub200_is_split_by_its_own_lists(home):
+    cub(home)
     for split in ("train", "test"):
-        for label in range(classes):
-            for number in range(3):
-                picture(root / name / split / f"c{label:03d}" / f"{number}.png", shade=label)
-    return root
+        images, labels = dataset("cub200", split)
+        assert images.shape == (200, 3, 64, 64) and labels.tolist() == list(range(200))
 
 
-def tiny_imagenet(root, val=True):
-    home = root / "tiny-imagenet-200"
-    for label in range(200):
-        picture(home / f"train/n{label:03d}/images/n{label:03d}_0.JPEG", label, (64, 64))
-    if val:
-        (home / "val").mkdir()
-        notes = ""
-        for label in (7, 3):
-            picture(home / f"val/images/val_{label}.JPEG", label, (64, 64))
-            notes += f"val_{label}.JPEG\tn{label:03d}\t0\t0\t9\t9\n"
-        # The other classes only in the notes: their pictures are listed all the same.
-        for label in set(range(200)) - {3, 7}:
-            picture(home / f"val/images/val_{label}.JPEG", label, (8, 8))
-            notes += f"val_{label}.JPEG\tn{label:03d}\t0\t0\t9\t9\n"
-        (home / "val/val_annotations.txt").write_text(notes)
-    return root
-
-
-BIRDS = "CUB_200_2011/images"
-
-
-def cub200(root):
-    home, lists = (
-        root / "CUB_200_2011",
-        {"images": "", "image_class_labels": "", "train_test_split": ""},
-    )
-    number = 0
-    for label in range(200):
-        for side in (1, 0):
-            number += 1
-            name = f"{label + 1:03d}.Bird/{number}.jpg"
-            picture(home / "images" / name, label, (40, 20) if side else (20, 40))
-            lists["images"] += f"{number} {name}\n"
-            lists["image_class_labels"] += f"{number} {label + 1}\n"
-            lists["train_test_split"] += f"{number} {side}\n"
-    for name, text in lists.items():
-        (home / f"{name}.txt").write_text(text)
-    return root
-
-
-def caltech256(root):
-    home = root / "caltech256/256_ObjectCategories"
-    for label in range(257):
-        name = f"{label + 1:03d}.thing" if label < 256 else "257.clutter"
+@pytest.mark.parametrize("place", ["caltech256/256_ObjectCategories", "256_ObjectCategories"])
+def test_caltech256_leaves_out_clutter_and_strays_and_splits_each_class(home, place):
+    for label in range(1, 258):
         for number in range(5):
-            mode = "L" if number == 0 else "RGB"
-            picture(home / name / f"{label + 1:03d}_{number:04d}.jpg", label % 256, (12, 9), mode)
-    (home / "001.thing" / "RENAME2").write_text("a stray file, as in the original")
-    return root
+            name = f"{label:03}.thing/{label:03}_{number:04}.jpg"
+            picture(home / place / name, label % 256, mode="L" if number else "RGB")
+    (home / place / "198.thing/RENAME2").write_text("a stray script")
+    for split, each in (("train", 4), ("test", 1)):
+        images, labels = dataset("caltech256", split)
+        assert images.shape == (256 * each, 3, 64, 64)
+        assert np.bincount(labels).tolist() == [each] * 256
+
+
+def test_a_folder_of_images_is_numbered_as_torchvision_does(home):
+    from torchvision.datasets import ImageFolder
+
+    for name in ("b/2.png", "b/10.png", "a/x.jpg", "a/deep/y.jpeg", "C/z.PNG"):
+        picture(home / "mine" / name, size=(10, 10))
+    theirs = ImageFolder(home / "mine").samples
+    for name in (f"imagefolder:{home / 'mine'}", str(home / "mine"), home / "mine"):
+        images, labels = dataset(name)
+        assert images.shape == (5, 3, 32, 32) and labels.tolist() == [y for _, y in theirs]
+
+
+def test_a_folder_in_two_halves_has_both_and_another_has_no_test_images(home):
+    folders(home / "mine/train", 2, 3)
+    folders(home / "mine/test", 2, 1)
+    assert len(dataset(home / "mine", "train")[0]) == 6
+    assert len(dataset(home / "mine", "test")[0]) == 2
+    assert "test/" in refused(home / "mine/train", "test")
+
+
+# Pixels --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("mode", "shade"), [("RGB", 200), ("L", 70)])
+def test_pixels_are_those_of_the_file_between_0_and_1(home, mode, shade):
+    picture(home / "mine/a/0.png", shade, mode=mode)
+    image = dataset(home / "mine")[0][0]
+    colour = (shade,) * 3 if mode == "L" else (shade, 0, 255 - shade)
+    torch.testing.assert_close(image[:, 3, 5], torch.tensor(colour) / 255)
+
+
+def test_a_long_picture_is_cut_at_both_ends_not_squeezed(home):
+    whole = Image.new("RGB", (64, 32), (255, 0, 0))
+    whole.paste((0, 0, 255), (16, 0, 48, 32))
+    (home / "mine/a").mkdir(parents=True)
+    whole.save(home / "mine/a/0.png")
+    assert dataset(home / "mine")[0].mean((0, 2, 3)).tolist() == [0, 0, 1]
+
+
+def test_the_size_is_an_argument_also_for_batches(home, monkeypatch):
+    batches(home, monkeypatch)
+    assert dataset("cifar10", size=48)[0].shape == (50, 3, 48, 48)
+
+
+def test_bytes_are_a_quarter_of_the_memory_and_the_same_images(home):
+    folders(home / "cifar10/train", 10)
+    images, labels = dataset("cifar10")
+    raw, same = dataset("cifar10", as_uint8=True)
+    assert raw.dtype == torch.uint8 and torch.equal(raw.float() / 255, images)
+    assert torch.equal(labels, same)
+
+
+# What is refused -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", list(SOURCES))
+def test_missing_data_is_one_line_with_place_and_remedy(home, name):
+    text = refused(name)
+    assert text.startswith(f"{name}: expected") and str(home) in text
+    assert SOURCES[name].url in text and ("--download" in text) == bool(SOURCES[name].fetched)
+
+
+def test_without_a_data_folder_the_line_names_the_variable(home, monkeypatch):
+    monkeypatch.delenv("QUEEN_DATA")
+    assert "QUEEN_DATA" in refused("cifar10")
+    assert str(home / "no") in refused("cifar10", root=home / "no")
+
+
+def test_half_unpacked_batches_are_named(home, monkeypatch):
+    folder = batches(home, monkeypatch)
+    (folder / "data_batch_4").unlink()
+    text = refused("cifar10")
+    assert "data_batch_4" in text and str(folder) in text and "half unpacked" in text
+
+
+def test_a_batch_that_is_cut_short_is_never_opened(home, monkeypatch):
+    folder = batches(home, monkeypatch)
+    os.truncate(folder / "data_batch_2", 100)
+    monkeypatch.setattr(pickle, "load", lambda *_, **__: pytest.fail("it was opened"))
+    text = refused("cifar10")
+    assert "data_batch_2" in text and str(folder) in text
+
+
+@pytest.mark.parametrize(("classes", "found"), [(6, "found 6"), (100, "found 100")])
+def test_half_a_cifar_and_another_data_set_are_refused(home, classes, found):
+    folders(home / "cifar10/train", classes)
+    text = refused("cifar10")
+    assert "expected 10 classes" in text and found in text and str(home / "cifar10") in text
+
+
+def test_an_unpacking_that_stopped_inside_the_last_class_is_noticed(home):
+    folders(home / "cifar10/train", 10, each=2)
+    (home / "cifar10/train/c009/1.jpg").unlink()
+    assert "1 in one and 2 in another" in refused("cifar10")
+
+
+def test_an_empty_class_is_refused(home):
+    folders(home / "mine", 2)
+    (home / "mine/d").mkdir()
+    assert str(home / "mine/d") in refused(home / "mine")
+    assert "found none" in refused(home / "mine/d")
+
+
+def test_a_split_that_is_not_there_is_refused(home):
+    folders(home / "cifar10/train", 10)
+    assert str(home / "cifar10/test") in refused("cifar10", "test")
+
+
+def test_an_image_that_a_list_names_must_be_there(home):
+    folder = cub(home)
+    (folder / "images/007.Bird/Bird_1.jpg").unlink()
+    assert "007.Bird/Bird_1.jpg" in refused("cub200")
+
+
+@pytest.mark.parametrize("keep", [100, 4001])
+def test_a_list_that_is_cut_short_is_refused(home, keep):
+    path = cub(home) / "train_test_split.txt"
+    path.write_text(path.read_text()[: min(keep, len(path.read_text()) - 2)])
+    assert "cut short" in refused("cub200")
+
+
+def test_a_list_of_other_classes_is_refused(home):
+    path = tiny(home) / "val/val_annotations.txt"
+    path.write_text(path.read_text().replace("n00000005", "n99999999"))
+    assert "n99999999" in refused("tiny-imagenet", "test")
+
+
+@pytest.mark.parametrize("content", ["cut", b"", b"<html>not found</html>", b"\xff\xd8\xff\xe0"])
+def test_an_image_that_is_none_is_named(home, content):
+    folders(home / "cifar10/train", 10)
+    file = home / "cifar10/train/c004/0.jpg"
+    file.write_bytes(file.read_bytes()[:-150] if content == "cut" else content)
+    text = refused("cifar10")
+    assert str(file) in text and "unpack" in text
 
 
 @pytest.mark.parametrize(
-    ("name", "make", "classes", "train", "test", "size"),
+    ("arguments", "says"),
     [
-        ("cifar10", cifar, 10, 30, 30, 32),
-        ("tiny-imagenet", tiny_imagenet, 200, 200, 200, 32),
-        ("cub200", cub200, 200, 200, 200, 64),
-        ("caltech256", caltech256, 256, 4 * 256, 256, 64),
+        (("cifar11",), "name: expected one of cifar10"),
+        ((3,), "name: expected"),
+        (("imagefolder:",), "name: expected"),
+        (("cifar10", "val"), "split: expected"),
+        (("cifar10", "test", 5), "root: expected"),
+        (("cifar10", "test", None, 4), "size: expected"),
+        (("cifar10", "test", None, 32, "yes"), "download: expected"),
+        (("cifar10", "test", None, 32, False, 0), "limit: expected"),
+        (("cifar10", "test", None, 32, False, True), "limit: expected"),
+        (("imagefolder:/no/where",), "imagefolder: expected a folder /no/where"),
     ],
 )
-def test_every_layout_gives_images_of_its_size_and_all_its_classes(
-    tmp_path, name, make, classes, train, test, size
+def test_wrong_arguments_are_refused(arguments, says):
+    assert refused(*arguments).startswith(says)
+
+
+# Downloads -----------------------------------------------------------------------------
+
+
+def test_nothing_is_downloaded_unless_asked(home, monkeypatch):
+    monkeypatch.setattr("torchvision.datasets.CIFAR10.download", lambda _: pytest.fail("it did"))
+    refused("cifar10")
+
+
+def test_a_download_is_asked_of_torchvision_into_a_folder_that_it_makes(home, monkeypatch):
+    made = home / "new"
+
+    def download(self):
+        batches(made, monkeypatch)
+
+    monkeypatch.setattr("torchvision.datasets.CIFAR10.download", download)
+    assert len(dataset("cifar10", root=made, download=True)[0]) == 50
+
+
+def test_what_is_there_is_not_downloaded(home, monkeypatch):
+    monkeypatch.setattr("torchvision.datasets.CIFAR10.download", lambda _: pytest.fail("it did"))
+    folders(home / "cifar10/train", 10)
+    assert len(dataset("cifar10", download=True)[0]) == 10
+
+
+def test_a_download_that_fails_is_one_line(home, monkeypatch):
+    def fail(self):
+        raise OSError("no\nnetwork")
+
+    monkeypatch.setattr("torchvision.datasets.Caltech256.download", fail)
+    text = refused("caltech256", download=True)
+    assert "no network" in text and SOURCES["caltech256"].url in text
+
+
+def test_what_torchvision_cannot_fetch_says_where_to_get_it(home):
+    assert SOURCES["cub200"].url in refused("cub200", download=True)
+
+
+# Limits --------------------------------------------------------------------------------
+
+
+def test_a_limit_keeps_every_class_and_a_larger_one_adds_to_it(home):
+    for label in range(10):
+        for number in range(4):
+            picture(home / f"cifar10/train/{label}/{number}.png", 20 * label + number)
+    few, more = (dataset("cifar10", limit=limit) for limit in (10, 25))
+    assert sorted(few[1].tolist()) == list(range(10))
+    taken, larger = ({image.numpy().tobytes() for image in part[0]} for part in (few, more))
+    assert len(taken) == 10 and taken <= larger
+    assert np.bincount(more[1]).min() >= 2
+    assert len(dataset("cifar10", limit=1000)[0]) == 40
+
+
+def test_a_limit_decodes_no_more_than_it_needs(home, monkeypatch):
+    folders(home / "cifar10/train", 10, each=4)
+    opened = []
+    once = pixels._open
+    monkeypatch.setattr(pixels, "_open", lambda *args: opened.append(args) or once(*args))
+    dataset("cifar10", limit=10)
+    assert len(opened) == 10
+
+
+def test_turns_are_shared_out_when_classes_differ_in_size():
+    labels = np.repeat([0, 1, 2], [1, 50, 3])
+    assert np.bincount(labels[in_turns(labels, 12)]).tolist() == [1, 8, 3]
+
+
+# The cache -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def decoded(home, monkeypatch):
+    """A data set that is in the cache, and the number of images decoded since."""
+    folders(home / "cifar10/train", 10)
+    dataset("cifar10")
+    opened = []
+    once = pixels._open
+    monkeypatch.setattr(pixels, "_open", lambda *args: opened.append(args) or once(*args))
+    return opened
+
+
+def entry(home) -> Path:
+    (path,) = (home.parent / "cache").glob("cifar10-train-32-????????????????????.npy")
+    return path
+
+
+def test_the_second_time_nothing_is_decoded_and_the_array_is_mapped(decoded):
+    array, labels = dataset_uint8("cifar10")
+    assert not decoded and isinstance(array, np.memmap) and not array.flags.writeable
+    assert array.shape == (10, 32, 32, 3) and labels.tolist() == list(range(10))
+
+
+def test_batches_are_read_once_and_then_need_no_torchvision(home, monkeypatch):
+    batches(home, monkeypatch)
+    first = dataset("cifar10")
+    code = "import sys; from queen_ref.datasets import dataset; dataset('cifar10')\n"
+    code += "print('torchvision' in sys.modules, 'PIL' in sys.modules)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout.split() == ["False", "False"], result.stderr
+    assert torch.equal(dataset("cifar10")[0], first[0])
+
+
+@pytest.mark.parametrize("damage", ["short", "empty", "long", "text", "labels", "no labels"])
+def test_a_damaged_entry_is_made_again(home, decoded, capsys, damage):
+    path = entry(home)
+    labels = path.with_suffix(".labels.npy")
+    content = path.read_bytes()
+    if damage == "no labels":
+        labels.unlink()
+    elif damage == "labels":
+        labels.write_bytes(labels.read_bytes()[:-8])
+    else:
+        path.write_bytes({"short": content[:-1], "empty": b"", "long": content + b"x",
+                          "text": b"my notes"}[damage])  # fmt: skip
+    assert len(dataset("cifar10")[0]) == len(decoded) == 10
+    assert ("damaged" in capsys.readouterr().err) == (damage != "no labels")
+    assert path.read_bytes() == content
+
+
+def test_an_entry_with_pickled_objects_is_not_opened(home, decoded):
+    np.save(entry(home), np.array([{"code": print}], object), allow_pickle=True)
+    assert len(dataset("cifar10")[0]) == len(decoded) == 10
+
+
+@pytest.mark.parametrize("change", ["time", "content", "name", "more"])
+def test_a_folder_that_changed_is_decoded_again(home, decoded, change):
+    file = home / "cifar10/train/c003/0.jpg"
+    if change == "time":
+        os.utime(file, ns=(1, 1))
+    elif change == "content":
+        picture(file, 250)
+    elif change == "name":
+        file.rename(file.with_name("z.jpg"))
+    else:
+        folders(home / "cifar10/train", 10, each=2)
+    dataset("cifar10")
+    assert len(decoded) == (20 if change == "more" else 10)
+
+
+def test_a_copy_of_the_folder_uses_the_same_entry(home, decoded):
+    shutil.copytree(home, home.parent / "copy")
+    assert len(dataset("cifar10", root=home.parent / "copy")[0]) == 10 and not decoded
+
+
+def test_where_the_cache_cannot_be_written_images_load_and_one_line_says_so(
+    home, monkeypatch, capsys
 ):
-    root = make(tmp_path)
-    for split, count in (("train", train), ("test", test)):
-        images, labels = dataset(name, split, root)
-        assert images.shape == (count, 3, size, size) and labels.shape == (count,)
-        assert sorted(set(labels.tolist())) == list(range(classes))
-        # The shade says which class a picture belongs to (JPEG may be off by a little).
-        shades = (images.mean((1, 2, 3)) * 255 - labels % 256).abs()
-        assert float(shades.max()) < 3
+    (home / "file").touch()
+    monkeypatch.setenv("QUEEN_CACHE", str(home / "file" / "cache"))
+    folders(home / "cifar10/train", 10)
+    for _ in range(2):
+        assert len(dataset("cifar10")[0]) == 10
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and str(home / "file") in said
 
 
-def test_any_folder_of_class_folders_is_a_data_set(tmp_path):
-    for split in ("train", "test"):
-        picture(tmp_path / "mine" / split / "cat" / "0.png", 10)
-    picture(tmp_path / "mine/train/dog/0.webp", 20)
-    assert dataset(str(tmp_path / "mine"), "train", size=16)[0].shape == (2, 3, 16, 16)
-    assert dataset(str(tmp_path / "mine"), "test")[1].tolist() == [0]
-    assert dataset(str(tmp_path / "mine/train"), "test")[1].tolist() == [0, 1]
+def test_a_full_disk_leaves_no_half_entry(home, monkeypatch, capsys):
+    folders(home / "cifar10/train", 10)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert len(dataset("cifar10")[0]) == 10
+    assert "No space left" in capsys.readouterr().err
+    assert [p.suffix for p in (home.parent / "cache").iterdir()] == [".lock"]
 
 
-def test_the_original_batches_are_read_by_torchvision(tmp_path, monkeypatch):
-    from torchvision import datasets
+def test_what_a_killed_process_left_is_not_taken_for_whole(home):
+    folders(home / "cifar10/train", 10)
+    code = "import os, queen_ref.pixels as p; from queen_ref.datasets import dataset\n"
+    code += "os.fsync = lambda _: os.kill(os.getpid(), 9)\ndataset('cifar10')"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == -9
+    assert len(dataset("cifar10")[0]) == 10 and entry(home)
 
-    class Batches:
-        def __init__(self, root, train, download):
-            self.data = np.full((20, 32, 32, 3), 7, np.uint8)
-            self.targets = [place % 10 for place in range(20)]
 
-    monkeypatch.setattr(datasets, "CIFAR10", Batches)
-    (tmp_path / "cifar-10-batches-py").mkdir()
-    images, labels = dataset("cifar10", "train", tmp_path, limit=10)
-    assert images.shape == (10, 3, 32, 32) and sorted(labels.tolist()) == list(range(10))
+def test_two_processes_at_once_decode_once(home):
+    folders(home / "cifar10/train", 10)
+    code = "import queen_ref.pixels as p, time, queen_ref.datasets as d\nonce = p._open\n"
+    code += "p._open = lambda *a: print('opened', flush=True) or time.sleep(0.1) or once(*a)\n"
+    code += "print(len(d.dataset('cifar10')[0]))"
+    both = [subprocess.Popen([sys.executable, "-c", code], stdout=-1, text=True) for _ in "ab"]
+    words = [process.communicate()[0].split() for process in both]
+    assert sorted(map(len, words)) == [1, 11] and all(said[-1] == "10" for said in words)
+
+
+# Profiles and the command --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("profile", ["smoke", "cpu"])
+def test_a_limit_cuts_every_part_of_a_profile_and_keeps_the_classes(profile):
+    data = qr.data.load(profile, seed=1, limit=20)
+    parts = [data.train[0], data.test[0], *data.pools.values()]
+    assert {len(part) for part in parts} == {20}
+    for labels in (data.train[1], data.test[1], *data.pool_labels.values()):
+        assert sorted(labels.unique().tolist()) == list(range(10)) and len(labels) == 20
+
+
+def test_the_profile_gpu_reads_both_sets_and_a_limit_cuts_them(home):
+    folders(home / "cifar10/train", 10, each=3)
+    folders(home / "cifar10/test", 10, each=2)
+    tiny(home)
+    data = qr.data.load("gpu", limit=25)
+    assert len(data.train[0]) == 25 and len(data.test[0]) == 20 and data.num_classes == 10
+    assert {name: len(pool) for name, pool in data.pools.items()} == {
+        "tiny-imagenet": 25,
+        "noise": 25,
+    }
+    assert repr(data).count("\n") == 0 and "train 25" in repr(data)
 
 
 @pytest.mark.parametrize(
-    ("name", "spoil", "says"),
+    "options",
     [
-        ("cifar10", lambda root: None, "cifar10/train"),
-        ("cifar10", lambda root: (root / "cifar-10-batches-py").mkdir(), "all files of cifar10"),
-        ("cifar10", lambda root: cifar(root, classes=9), "10 classes of cifar10 .* found 9"),
-        ("cifar10", lambda root: (cifar(root) / "cifar10/train/empty").mkdir(), "to the end"),
-        ("tiny-imagenet", lambda root: None, "Stanford"),
-        ("cub200", lambda root: (cub200(root) / "CUB_200_2011/images.txt").unlink(), "images.txt"),
-        ("cub200", lambda root: next((cub200(root) / BIRDS).rglob("1.jpg")).unlink(), "1.jpg"),
-        ("caltech256", lambda root: None, "256_ObjectCategories"),
-        ("mnist", lambda root: None, "expected one of cifar10, cifar100"),
+        {"profile": 0, "seed": "cpu"},
+        {"profile": ["cpu"]},
+        {"profile": None},
+        {"seed": "0"},
+        {"seed": 1.5},
+        {"seed": 2**70},
+        {"limit": 0},
+        {"limit": "10"},
+        {"limit": True},
+        {"profile": "gpu", "root": 5},
+        {"profile": "gpu", "download": "no"},
     ],
-)  # fmt: skip
-def test_what_is_missing_or_broken_is_one_line(tmp_path, capsys, name, spoil, says):
-    spoil(tmp_path)
-    with pytest.raises(ValueError, match=says) as caught:
-        dataset(name, "train", tmp_path)
-    assert "\n" not in str(caught.value)
-    assert main(["data", name, "--data-root", str(tmp_path)]) == 2
-    assert capsys.readouterr().err.count("\n") == 1
+)
+def test_wrong_arguments_of_a_profile_are_value_errors(options):
+    with pytest.raises(ValueError, match="expected"):
+        qr.data.load(**options)
 
 
-def test_a_picture_that_is_cut_short_is_named(tmp_path):
-    cifar(tmp_path)
-    victim = tmp_path / "cifar10/train/c003/1.png"
-    victim.write_bytes(victim.read_bytes()[:40])
-    with pytest.raises(ValueError, match="c003/1.png"):
-        dataset("cifar10", "train", tmp_path)
+def test_the_package_alone_imports_neither_torchvision_nor_pillow():
+    code = "import sys, json, queen_ref; queen_ref.data.dataset\n"
+    code += "print(json.dumps([name in sys.modules for name in ('torchvision', 'PIL')]))"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(out.stdout) == [False, False]
 
 
-def test_images_are_decoded_once_and_mapped_from_then_on(tmp_path, cache, monkeypatch):
-    cifar(tmp_path)
-    first, _ = dataset_uint8("cifar10", "train", tmp_path)
-    monkeypatch.setattr(pixels, "_image", lambda *_: pytest.fail("decoded again"))
-    again, _ = dataset_uint8("cifar10", "train", tmp_path)
-    assert isinstance(again, np.memmap) and np.array_equal(first, again)
-    assert len(list(cache.iterdir())) == 1
+def test_the_command_prepares_and_prints_a_line_each(home, capsys):
+    folders(home / "cifar10/train", 10, each=2)
+    folders(home / "cifar10/test", 10)
+    folders(home / "mine", 3)
+    mine = f"imagefolder:{home / 'mine'}"
+    assert main(["data", "cifar10", mine, "--limit", "15"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("cifar10 train: 15 images of 32x32, 10 classes, ")
+    assert lines[1].startswith("cifar10 test: 10 images of 32x32, 10 classes, ")
+    assert lines[2].startswith(f"{mine} train: 3 images of 32x32, 3 classes, ")
+    assert lines[3:] == [f"{mine} test: not there"]
+    assert all(Path(line.split(" in ")[-1]).is_file() for line in lines[:3])
 
 
-def test_a_file_that_changed_is_noticed(tmp_path):
-    cifar(tmp_path)
-    before, _ = dataset_uint8("cifar10", "train", tmp_path)
-    picture(tmp_path / "cifar10/train/c000/0.png", shade=250)
-    after, _ = dataset_uint8("cifar10", "train", tmp_path)
-    assert int(before[0].max()) == 0 and int(after[0].max()) == 250
-
-
-@pytest.mark.parametrize("damage", [b"", b"noise", None])
-def test_a_damaged_entry_is_made_again(tmp_path, cache, damage):
-    cifar(tmp_path)
-    before = np.array(dataset_uint8("cifar10", "train", tmp_path)[0])
-    (entry,) = cache.iterdir()
-    entry.write_bytes(entry.read_bytes()[:-100] if damage is None else damage)
-    assert np.array_equal(dataset_uint8("cifar10", "train", tmp_path)[0], before)
-
-
-def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, cache, capsys):
-    cifar(tmp_path)
-    cache.parent.write_text("a file where the folder should be")
-    images, _ = dataset_uint8("cifar10", "train", tmp_path)
-    assert images.shape == (30, 32, 32, 3)
-    assert "not kept" in capsys.readouterr().err
-
-
-def _shape_of(root):
-    return dataset_uint8("cifar10", "train", root)[0].shape
-
-
-def test_two_processes_at_once_leave_one_whole_entry(tmp_path, cache):
-    cifar(tmp_path)
-    with multiprocessing.get_context("spawn").Pool(2) as pool:
-        shapes = pool.map(_shape_of, [tmp_path, tmp_path])
-    assert shapes == [(30, 32, 32, 3)] * 2
-    assert [path.suffix for path in cache.iterdir()] == [".npy"]
-
-
-def test_with_a_limit_the_classes_take_turns():
-    labels = np.repeat(np.arange(10), 50)
-    rows = in_turns(labels, 25)
-    counts = np.bincount(labels[rows])
-    assert len(rows) == 25 and counts.min() == 2 and counts.max() == 3
-    assert set(rows) <= set(in_turns(labels, 60))  # a larger limit keeps the smaller one's
-    assert np.array_equal(in_turns(labels, None), np.arange(500))
-
-
-@pytest.mark.parametrize("limit", [0, -1, 2.5])
-def test_a_limit_that_is_no_count_is_refused(tmp_path, limit):
-    with pytest.raises(ValueError, match="limit: expected an integer >= 1"):
-        dataset("cifar10", root=cifar(tmp_path), limit=limit)
-
-
-def test_the_command_says_what_is_ready(tmp_path, capsys):
-    tiny_imagenet(tmp_path, val=False)
-    assert main(["data", "tiny-imagenet", "--data-root", str(tmp_path), "--limit", "50"]) == 0
-    said = capsys.readouterr().out.splitlines()
-    assert said[0].startswith("tiny-imagenet train: 50 images of 32x32, ")
-    assert said[1] == "tiny-imagenet test: not there"
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("cifar11", "got 'cifar11'"),
+        ("cifar10", "--download"),
+        ("cub200 --download", "torchvision cannot fetch it"),
+        ("cifar10 --data-root /no/where", "/no/where"),
+        ("cifar10 --size 4", "size: expected"),
+        ("cifar10 --limit none", "'--limit'"),
+    ],
+)
+def test_a_wrong_command_is_one_line_and_exit_code_2(capsys, words, says):
+    assert main(["data", *words.split()]) == 2
+    said = capsys.readouterr()
+    assert says in said.err and said.err.count("\n") == 1 and said.out == ""

@@ -1,0 +1,120 @@
+"""The data sets that have a name: where they lie below the data folder, and how to get them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is known about a data set.
+
+    Arguments: `folders`, where it may lie below the data folder; `classes`; `size`, the usual
+    side of an image; `url` of its archive; `fetched`, the class of torchvision that downloads
+    it; `balanced`, every class has as many images.
+    """
+
+    folders: tuple[str, ...]
+    classes: int
+    size: int
+    url: str
+    fetched: str = ""
+    balanced: bool = False
+
+    @property
+    def how(self) -> str:
+        """How to get it, in words.
+
+        >>> SOURCES["cub200"].how
+        'unpack there https://data.caltech.edu/records/65de6-vp158/files/CUB_200_2011.tgz'
+        """
+        unpack = f"unpack there {self.url}"
+        return f"download=True (--download) fetches it, or {unpack}" if self.fetched else unpack
+
+
+_TORONTO = "https://www.cs.toronto.edu/~kriz"
+_CALTECH = "https://data.caltech.edu/records"
+SOURCES = {
+    "cifar10": Source(
+        folders=("cifar-10-batches-py", "cifar10"),
+        classes=10,
+        size=32,
+        url=f"{_TORONTO}/cifar-10-python.tar.gz",
+        fetched="CIFAR10",
+        balanced=True,
+    ),
+    "cifar100": Source(
+        folders=("cifar-100-python", "cifar100"),
+        classes=100,
+        size=32,
+        url=f"{_TORONTO}/cifar-100-python.tar.gz",
+        fetched="CIFAR100",
+        balanced=True,
+    ),
+    "tiny-imagenet": Source(
+        folders=("tiny-imagenet-200",),
+        classes=200,
+        size=32,
+        url="http://cs231n.stanford.edu/tiny-imagenet-200.zip",
+        balanced=True,
+    ),
+    "cub200": Source(
+        folders=("CUB_200_2011",),
+        classes=200,
+        size=64,
+        url=f"{_CALTECH}/65de6-vp158/files/CUB_200_2011.tgz",
+    ),
+    "caltech256": Source(
+        folders=("caltech256/256_ObjectCategories", "256_ObjectCategories"),
+        classes=256,
+        size=64,
+        url=f"{_CALTECH}/nyy15-4j048/files/256_ObjectCategories.tar",
+        fetched="Caltech256",
+    ),
+}
+
+
+def place(name: str, base: Path) -> Path:
+    """The folder of a data set below `base`. Errors: `ValueError` when there is none.
+
+    >>> place("cub200", Path("/data"))
+    PosixPath('/data/CUB_200_2011')
+    """
+    for folder in SOURCES[name].folders:
+        if (base / folder).is_dir():
+            return base / folder
+    words = " or ".join(f"{folder}/" for folder in SOURCES[name].folders)
+    refuse(name, f"{words} in {base}", "no such folder")
+
+
+def fetch(name: str, base: Path) -> None:
+    """Download a data set into `base` with torchvision, which compares checksums.
+
+    Errors: `ValueError` where torchvision has no download, and when it fails.
+
+    >>> fetch("cifar100", Path("/data"))
+    """
+    source = SOURCES[name]
+    if not source.fetched:
+        refuse(name, f"{source.folders[0]}/ in {base}", "none, and torchvision cannot fetch it")
+    from torchvision import datasets
+
+    try:
+        base.mkdir(parents=True, exist_ok=True)
+        getattr(datasets, source.fetched)(base, download=True)
+    except Exception as error:  # no network, no room, a page in place of the archive
+        why = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(
+            f"{name}: expected a download into {base}, got: {why}; or unpack there {source.url}"
+        ) from None
+
+
+def refuse(name: str, expected: str, found: str) -> NoReturn:
+    """Raise the one line that says what is wrong with a data set, and how to get it whole.
+
+    >>> refuse("cub200", "images in /data", "none")
+    Traceback (most recent call last):
+    ValueError: cub200: expected images in /data, found none; unpack there https://...
+    """
+    how = SOURCES[name].how if name in SOURCES else "give it a folder of images for each class"
+    raise ValueError(f"{name}: expected {expected}, found {found}; {how}")
