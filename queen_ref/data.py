@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from queen_ref.checks import check_choice, check_images, check_labels, check_number
-from queen_ref.datasets import dataset
+from queen_ref.datasets import dataset, in_turns
 
 PROFILES = ("smoke", "cpu", "gpu")
 
@@ -88,14 +88,14 @@ def load(
     MNIST-5k is cut into 2500 training images, 1500 held out as the pool "mnist" and 1000 test
     images; `seed` decides the cut. "smoke" keeps a third of each. `root` is the folder of
     CIFAR-10 and Tiny ImageNet, `QUEEN_DATA` by default; `download` fetches CIFAR-10 into it;
-    `limit` keeps at most that many images of every part, for a trial.
+    `limit` keeps at most that many images of every part, for a trial; the classes take turns.
 
     >>> data = load("cpu", seed=0)
     >>> data.train[0].shape, sorted(data.pools)
     (torch.Size([2500, 1, 28, 28]), ['digits', 'mnist', 'noise'])
     """
     check_choice("profile", profile, PROFILES)
-    check_number("seed", seed, low=0, integer=True)
+    check_number("seed", seed, low=0, high=2**63 - 1, integer=True)
     if limit is not None:
         check_number("limit", limit, low=1, integer=True)
     if profile == "gpu":
@@ -105,12 +105,13 @@ def load(
     keep = 1667 if profile == "smoke" else 5000
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:keep]
     train, pool, test = order.split([keep // 2, keep - keep // 2 - keep // 5, keep // 5])
-    train, pool, test = train[:limit], pool[:limit], test[:limit]
-    others = tuple(part[: min(keep // 2, limit or keep)] for part in digits())
+    train, pool, test = (part[in_turns(labels[part], limit)] for part in (train, pool, test))
+    others = tuple(part[: keep // 2] for part in digits())
+    others = tuple(part[in_turns(others[1], limit)] for part in others)
     pools = {
         "mnist": images[pool],
         "digits": others[0],
-        "noise": noise(min(keep // 5, limit or keep), tuple(images.shape[1:]), seed),
+        "noise": noise(keep // 5, tuple(images.shape[1:]), seed)[:limit],
     }
     return Data(
         "MNIST-5k",
@@ -127,7 +128,7 @@ def _cifar10(seed: int, root: str | None, download: bool, limit: int | None) -> 
         for split in ("train", "test")
     )
     natural, labels = dataset("tiny-imagenet", "train", root, size=32, limit=limit)
-    pools = {"tiny-imagenet": natural, "noise": noise(limit or 10_000, (3, 32, 32), seed)}
+    pools = {"tiny-imagenet": natural, "noise": noise(10_000, (3, 32, 32), seed)[:limit]}
     return Data("CIFAR-10", train, test, pools, "vgg16_bn", {"tiny-imagenet": labels})
 
 
