@@ -112,6 +112,8 @@ def _fit(picture, size: int) -> np.ndarray:
     """Shrunk or enlarged until the shorter side fits; what is longer is cut at both ends."""
     from PIL import Image, ImageOps
 
+    if picture.mode.startswith("I"):  # 16 bits: Pillow would cut them off, not scale them
+        picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
     picture = picture.convert("RGB")
     if picture.size != (size, size):
         picture = ImageOps.fit(picture, (size, size), Image.Resampling.BILINEAR)
