@@ -87,9 +87,8 @@ sync: $(STAMP)  ## Bring each notebook's .md and .ipynb in line (the newer one w
 lint: $(STAMP)  ## ruff
 	@$(BIN)/ruff check .
 
-bench: $(STAMP)  ## Time per query, in ratios to the bare victim
-	@$(BIN)/python -m benchmarks.queen
-	@$(BIN)/python -m benchmarks.defenses
+bench: $(STAMP)  ## Time per query and per training step, in ratios; also into _build/benchmarks.json
+	@$(BIN)/python -m benchmarks.all
 
 clean:  ## Throw away the built book and the caches, not .venv
 	@rm -rf _build build .pytest_cache .ruff_cache .hypothesis book/assets/plotly.min.js

@@ -1,23 +1,17 @@
-"""What every defence costs per query, as a ratio to the victim's bare forward.
+"""What every other defence costs per query: against the bare forward, and against its floor.
 
-    make bench
-
-One batch of 256 in front of the small CNN, each defence timed in turn with the bare forward.
-Beside the ratio stands the floor: the forwards that this defence cannot avoid. ModelGuard-W is
-also compared with a solver (scipy's HiGHS) and MAD with itself, one query at a time.
+The floor is the forwards that a defence cannot avoid. ModelGuard-W is also compared with a
+solver (scipy's HiGHS), and MAD with itself, one query at a time.
 """
-
-import argparse
-import platform
-import time
 
 import numpy as np
 import torch
 from scipy.optimize import linprog
 
 import queen_ref as qr
-from benchmarks.queen import BATCH, pictures, ratio, report
-from queen_ref.defenses import make
+from benchmarks.queen import BATCH
+from benchmarks.timing import Record, pictures, ratio
+from queen_ref.defenses import DEFENSES, make
 from queen_ref.defenses.adaptive_misinformation import train_misinformation
 
 SHAPE = (1, 28, 28)
@@ -30,17 +24,11 @@ TARGETS = {
     "am": 2.3,
 }
 FORWARDS = {"mad": 2, "am": 2}  # of a network as large as the victim; one where not named
+SOLVED = 16  # queries given to the solver
 
 
-def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    arguments.add_argument("--rounds", type=int, default=21, help="timings of each defence")
-    arguments.add_argument("--solved", type=int, default=16, help="queries given to the solver")
-    options = arguments.parse_args()
-    print(
-        f"machine: {platform.machine()}, {torch.get_num_threads()} threads, "
-        f"torch {torch.__version__}, Python {platform.python_version()}"
-    )
+def measure(record: Record, rounds: int, quick: bool = False) -> None:
+    """Add the ratios of every defence that is not QUEEN, in front of the small CNN."""
     images, labels = qr.data.digits(SHAPE[1])
     victim = qr.models.build("small_cnn", SHAPE, 10, seed=0)
     qr.training.fit(victim, images, labels, epochs=2, seed=0)
@@ -51,31 +39,36 @@ def main() -> None:
     def bare():
         return victim(batch).softmax(1)
 
-    print(f"\nsmall_cnn, images {SHAPE}, batch {BATCH}, K = 10")
-    rows: list[dict] = []
-    for name, target in TARGETS.items():
+    record.part(f"small_cnn, images {SHAPE}, batch {BATCH}, K = 10")
+    for name in DEFENSES:
+        if name.startswith("queen"):
+            continue  # regime by regime, in benchmarks.queen
         defense = make(name, victim, outlier_exposed=victim, misinformation=wrong)
         defense(batch)  # a codebook filled, a proxy built
-        note = f"   target at most {target}, floor {FORWARDS.get(name, 1)}"
-        report(
-            rows,
-            "small_cnn",
-            name,
-            "bare forward",
-            ratio(lambda d=defense: d(batch), bare, options.rounds),
-            note,
-        )
+        forwards = FORWARDS.get(name, 1)
 
-    few, share = batch[: options.solved], BATCH / options.solved
+        def floor(forwards=forwards):
+            for _ in range(forwards):
+                bare()
+
+        def run(defense=defense):
+            return defense(batch)
+
+        times, target = ratio(run, bare, rounds), TARGETS.get(name)
+        about = dict(victim="small_cnn", floor=forwards)
+        record.add("defences", name, "bare forward", times, target, **about)
+        if forwards > 1:
+            record.add("defences", name, "its floor", ratio(run, floor, rounds), **about)
+
+    few, share = batch[:SOLVED], BATCH / SOLVED
     guard, mad = make("modelguard-w", victim), make("mad", victim)
     with torch.no_grad():
         posteriors = victim(few).softmax(1)
-    solver = [t * share for t in ratio(lambda: solve(posteriors, guard.margin), bare, 3)]
-    report(rows, "small_cnn", "modelguard-w by a solver", "bare forward", solver, "")
-    single = [
-        t * share for t in ratio(lambda: [mad(image[None]) for image in few], bare, options.rounds)
-    ]
-    report(rows, "small_cnn", "mad, one query at a time", "bare forward", single, "")
+    solver = [share * t for t in ratio(lambda: solve(posteriors, guard.margin), bare, 3)]
+    record.add("one at a time", "modelguard-w, by a solver", "bare forward", solver)
+    single = ratio(lambda: [mad(image[None]) for image in few], bare, rounds)
+    single = [share * t for t in single]
+    record.add("one at a time", "mad, one query at a time", "bare forward", single)
 
 
 def solve(posteriors: torch.Tensor, margin: float, epsilon: float = 1.0) -> np.ndarray:
@@ -102,9 +95,3 @@ def solve(posteriors: torch.Tensor, margin: float, epsilon: float = 1.0) -> np.n
         )
         answers.append(found.x[:classes])
     return np.array(answers)
-
-
-if __name__ == "__main__":
-    start = time.perf_counter()
-    main()
-    print(f"\n{time.perf_counter() - start:.0f} s")

@@ -412,6 +412,24 @@ def test_the_figures_hold_every_cell_and_every_defence():
         heat_map(rows + rows)
 
 
+def test_a_sweep_is_drawn_one_panel_a_setting():
+    from queen_ref.figures.arena import sweeps
+
+    def line(name, value, accuracy):
+        measures = {"substitute_accuracy": accuracy, "protected_accuracy_after": 0.9}
+        return {"queen": {name: value}, **measures}
+
+    lines = [line("threshold", 0.1, a) for a in (0.4, 0.6)]
+    lines += [line("threshold", 0.01, 0.2), line("spacing", 0.1, 0.3)]
+    fig = sweeps(lines)
+    thief = fig.data[0]
+    assert list(thief.x) == [0.01, 0.1] and list(thief.y) == pytest.approx([0.2, 0.5])
+    assert list(thief.error_y.array) == pytest.approx([0.0, 0.1])
+    assert [fig.layout.xaxis.title.text, fig.layout.xaxis2.title.text] == ["threshold", "spacing"]
+    with pytest.raises(ValueError, match="one varied setting"):
+        sweeps([{"queen": {}}])
+
+
 # Real cells ----------------------------------------------------------------------------
 
 OUTSIDE = {

@@ -98,6 +98,60 @@ def pareto(rows: Sequence[dict], height: int = 520):
     return fig
 
 
+def sweeps(lines: Sequence[dict], height: int = 380):
+    """One panel for each setting of QUEEN that was varied: what a thief gets, what a user keeps.
+
+    A marker is the mean over seeds; whiskers go from the worst seed to the best.
+
+    Args:
+        lines: of results files, each with ``queen``, the settings that differ: one a line.
+        height: in pixels.
+
+    Returns:
+        A ``plotly.graph_objects.Figure`` with a shared y axis.
+
+    Raises:
+        ValueError: no lines, or a line with none or several varied settings.
+
+    Example:
+        >>> fig = sweeps([line for line in read("cifar10.jsonl") if "queen" in line])
+    """
+    from plotly.subplots import make_subplots
+
+    if not lines:
+        raise ValueError("expected at least one line")
+    panels: dict[str, dict[float, list[dict]]] = {}
+    for line in lines:
+        varied = dict(line.get("queen", ()))
+        if len(varied) != 1:
+            raise ValueError(f"expected one varied setting a line, got {varied}")
+        ((name, value),) = varied.items()
+        panels.setdefault(name, {}).setdefault(value, []).append(line)
+    fig = make_subplots(
+        cols=len(panels), shared_yaxes=True, horizontal_spacing=0.03,
+        figure=plots.figure(height=height),
+    )  # fmt: skip
+    for column, (name, by_value) in enumerate(panels.items(), start=1):
+        for measure, title, role in (
+            ("substitute_accuracy", "substitute (thief)", "substitute"),
+            ("protected_accuracy_after", "protected (honest user)", "victim"),
+        ):
+            points = sorted(by_value.items())
+            groups = [[line[measure] for line in group] for _, group in points]
+            means = [sum(values) / len(values) for values in groups]
+            fig.add_scatter(
+                x=[value for value, _ in points], y=means, mode="lines+markers", name=title,
+                legendgroup=title, showlegend=column == 1, line={"color": plots.ROLES[role]},
+                error_y={
+                    "array": [max(v) - m for v, m in zip(groups, means, strict=True)],
+                    "arrayminus": [m - min(v) for v, m in zip(groups, means, strict=True)],
+                },
+                row=1, col=column,
+            )  # fmt: skip
+        fig.update_xaxes(title_text=name, row=1, col=column)
+    return fig.update_yaxes(title_text="accuracy", col=1)
+
+
 def _cells(rows: Sequence[dict]) -> tuple[list[str], list[str], dict[tuple[str, str], dict]]:
     if not rows:
         raise ValueError("expected at least one row")
