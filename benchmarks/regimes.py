@@ -15,7 +15,7 @@ from benchmarks.timing import pictures
 
 INSIDE = 1e3  # beta that puts every query inside
 OUTSIDE = 1e-9  # beta that puts none inside
-FINE = 1e-8  # spacing, as a share of s_k, that makes every query novel
+FINE = 1e-6  # spacing, as a share of s_k, that makes every query novel
 
 
 class Regimes:

@@ -189,8 +189,6 @@ def show(fig, name: str, alt: str):
         return None
     from IPython.display import HTML
 
-    # A screen reader takes an img as one picture: controls must not be inside one.
-    role = "group" if fig.layout.sliders or fig.layout.updatemenus else "img"
     body = fig.to_html(
         full_html=False,
         include_plotlyjs=False,
@@ -205,4 +203,5 @@ def show(fig, name: str, alt: str):
         },
     )
     label = html.escape(alt.strip(), quote=True)
-    return HTML(f'<figure class="qr-figure" role="{role}" aria-label="{label}">{body}</figure>')
+    # Not "img": a screen reader takes that as one picture, and controls must not be inside one.
+    return HTML(f'<figure class="qr-figure" role="group" aria-label="{label}">{body}</figure>')

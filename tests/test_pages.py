@@ -5,6 +5,7 @@ QUEEN_REQUIRE_BROWSER=1 says that a skip is a failure.
 """
 
 import functools
+import html.parser
 import http.server
 import json
 import os
@@ -12,6 +13,7 @@ import shutil
 import threading
 import time
 import tomllib
+import urllib.parse
 from pathlib import Path
 
 import pytest
@@ -136,32 +138,44 @@ def check_figures(browser) -> int:
 
 
 def check_sliders(browser) -> int:
-    """Click on each slider, far from where it stands: what is drawn must change."""
-    from selenium.webdriver import ActionChains
+    """Move each slider by keyboard to its other end: what is drawn must change."""
+    from selenium.webdriver import Keys
 
     moved = 0
-    for figure in browser.find_elements("css selector", ".qr-figure"):
-        rails = figure.find_elements("css selector", ".slider-rail-touch-rect")
-        for number, rail in enumerate(rails):
-            label = figure.get_attribute("aria-label")
-            browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", rail)
-            plot = figure.find_element("css selector", ".js-plotly-plot")
-            early = browser.execute_script(
-                "const s = arguments[0]._fullLayout.sliders[arguments[1]];"
-                "return 2 * s.active < s._stepCount;",
-                plot,
-                number,
-            )
+    for figure in browser.find_elements("css selector", ".qr-figure:has(.qr-controls)"):
+        label = figure.get_attribute("aria-label")
+        for slider in figure.find_elements("css selector", "input[type=range]"):
+            if not slider.is_displayed():
+                continue  # its menu shows another one
+            browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", slider)
             before = browser.execute_script(DRAWN, figure)
-            side = (0.4 if early else -0.4) * rail.rect["width"]
-            ActionChains(browser).move_to_element_with_offset(rail, int(side), 0).click().perform()
+            said = slider.get_attribute("aria-valuetext")
+            early = 2 * int(slider.get_attribute("value")) < int(slider.get_attribute("max"))
+            slider.send_keys(Keys.END if early else Keys.HOME)
             wait_until(
                 lambda fig=figure, old=before: browser.execute_script(DRAWN, fig) != old,
-                f"slider {number} changes nothing in: {label}",
+                f"a slider changes nothing in: {label}",
                 seconds=5,
             )
+            assert slider.get_attribute("aria-valuetext") != said, f"not announced: {label}"
             moved += 1
     return moved
+
+
+def check_quiz(browser) -> int:
+    """Open every option: it shows its verdict and closes the others; one of them is right."""
+    options = browser.find_elements("css selector", "details.quiz")
+    right: dict[str, int] = {}
+    for option in options:
+        option.find_element("css selector", "summary").send_keys("\n")
+        name = option.get_attribute("name")
+        others = f'details.quiz[name="{name}"][open]'
+        assert browser.find_elements("css selector", others) == [option], f"{name}: not alone"
+        verdict = option.find_element("css selector", "p strong").text
+        assert verdict in ("Right.", "Not quite."), f"{name}: {verdict}"
+        right[name] = right.get(name, 0) + (verdict == "Right.")
+    assert all(count == 1 for count in right.values()), right
+    return len(right)
 
 
 @pytest.mark.parametrize("page", toc_pages())
@@ -169,6 +183,7 @@ def test_page(page, origin, browser, record_property):
     open_page(browser, f"{origin}/{page}.html")
     record_property("figures", check_figures(browser))
     record_property("sliders", check_sliders(browser))
+    assert check_quiz(browser) >= (3 if page.startswith("notebooks/") else 0)
     assert not browser.find_elements("css selector", "mjx-merror"), "an equation has an error"
     check_clean(browser, origin)
 
@@ -221,11 +236,71 @@ def test_a_blocked_script_is_noticed(origin, browser):
     wait_until(lambda: any(":9/x" in url for url in requested(browser)), "request not seen")
 
 
+# The theme's own buttons have a label that differs from their text.
+NOT_OURS = ["label-content-name-mismatch"]
+AXE = """
+const [theme, off, done] = arguments;
+document.documentElement.dataset.theme = document.documentElement.dataset.mode = theme;
+const rules = Object.fromEntries(off.map((name) => [name, {enabled: false}]));
+setTimeout(() => axe.run(document, {resultTypes: ['violations'], rules}).then((found) => done(
+  found.violations.filter((v) => ['serious', 'critical'].includes(v.impact)).map(
+    (v) => `${v.id}: ${v.nodes.slice(0, 3).map((n) => n.html.slice(0, 120)).join(' | ')}`))), 500);
+"""
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("page", toc_pages())
+def test_axe_finds_no_serious_violation(page, theme, origin, browser):
+    """Names, roles, order and contrast, as axe-core measures them."""
+    open_page(browser, f"{origin}/{page}.html")
+    browser.set_script_timeout(60)
+    browser.execute_script((ROOT / "tests" / "vendor" / "axe.min.js").read_text())
+    found = browser.execute_async_script(AXE, theme, NOT_OURS)
+    assert not found, "\n".join(found)
+
+
+class Links(html.parser.HTMLParser):
+    """The addresses a page points to, and the anchors it has."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.targets: list[str] = []
+        self.anchors: set[str] = set()
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        for name, value in attributes:
+            if name in ("href", "src") and tag in ("a", "img", "script", "link"):
+                self.targets.append(value or "")
+            elif name in ("id", "name"):
+                self.anchors.add(value or "")
+
+
+def test_every_internal_link_and_anchor_resolves():
+    pages = {path: Links(path.read_text()) for path in HTML.rglob("*.html")}
+    broken = []
+    for path, links in pages.items():
+        if "_static" in path.parts:
+            continue
+        for target in links.targets:
+            parts = urllib.parse.urlsplit(target)
+            if parts.scheme or parts.netloc:
+                continue
+            file = path.parent / urllib.parse.unquote(parts.path) if parts.path else path
+            file = Path(os.path.normpath(file))
+            anchor = urllib.parse.unquote(parts.fragment)
+            known = pages.get(file)
+            if not file.exists() or (anchor and known and anchor not in known.anchors):
+                broken.append(f"{path.relative_to(HTML)} -> {target}")
+    assert len(pages) > 15 and not broken, "\n".join(sorted(set(broken))[:20])
+
+
 def test_colab_gets_the_notebook_and_not_the_text():
     for page in chapters():
         text = (HTML / f"{page}.html").read_text()
         start = "https://colab.research.google.com/github/queen-ref/queen-ref/blob/main/"
         assert f"{start}{page}.ipynb" in text
+        assert (ROOT / f"{page}.ipynb").is_file()
 
 
 def test_footer_names_the_version():
