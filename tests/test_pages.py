@@ -295,11 +295,13 @@ def test_every_internal_link_and_anchor_resolves():
     assert len(pages) > 15 and not broken, "\n".join(sorted(set(broken))[:20])
 
 
-def test_colab_gets_the_notebook_and_not_the_text():
+def test_launch_links_and_download_name_the_notebook_and_not_the_text():
     for page in chapters():
         text = (HTML / f"{page}.html").read_text()
         start = "https://colab.research.google.com/github/queen-ref/queen-ref/blob/main/"
         assert f"{start}{page}.ipynb" in text
+        assert f"mybinder.org/v2/gh/queen-ref/queen-ref/main?urlpath=lab/tree/{page}.ipynb" in text
+        assert f"_sources/{page}.ipynb" in text
         assert (ROOT / f"{page}.ipynb").is_file()
 
 
