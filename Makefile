@@ -16,7 +16,7 @@ FIND_PYTHON = for p in python3 python3.13 python3.12 python3.11; do \
 PYTHON ?= $(shell $(FIND_PYTHON))
 NO_PYTHON := No Python 3.11, 3.12 or 3.13 found. Install one, or name it: make PYTHON=/path/to/python3
 
-.PHONY: help env book page test unit notebooks pages browser serve lock sync lint results bench clean
+.PHONY: help env book page test unit notebooks pages browser serve offline lock sync lint results bench clean
 
 help:  ## This list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 20
@@ -71,6 +71,9 @@ serve: $(STAMP)  ## Show the built book on localhost (PORT=8000)
 		echo "PORT: expected a number from 1 to 65535, got $(PORT)" >&2; exit 2; fi
 	@echo "http://127.0.0.1:$(PORT)/ (stop with Ctrl-C)"
 	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
+
+offline: $(STAMP)  ## The built book as one zip in _build that opens from disk
+	@$(BIN)/python book/offline.py
 
 lock: $(STAMP)  ## Renew requirements.lock from requirements.txt and requirements-cluster.txt
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \

@@ -10,6 +10,8 @@ import http.server
 import json
 import os
 import shutil
+import subprocess
+import sys
 import threading
 import time
 import tomllib
@@ -206,6 +208,16 @@ def test_a_chapter_opens_without_a_server(browser):
     assert check_figures(browser) > 0
     check_sliders(browser)
     check_clean(browser, HTML.as_uri())
+
+
+def test_the_offline_zip_opens_from_disk(browser, tmp_path):
+    command = [sys.executable, ROOT / "book" / "offline.py", "--out", tmp_path]
+    packed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    shutil.unpack_archive(packed, tmp_path)
+    (page,) = tmp_path.glob(f"queen-ref-*/{chapters()[2]}.html")
+    open_page(browser, page.as_uri())
+    assert check_figures(browser) > 0 and check_sliders(browser) > 0
+    check_clean(browser, page.parents[1].as_uri())
 
 
 def test_some_slider_works_in_some_chapter(origin, browser):
