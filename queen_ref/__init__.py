@@ -2,8 +2,8 @@
 
 >>> import queen_ref as qr
 >>> queen = qr.Queen.fit(victim, images, labels, seed=0)
->>> api = qr.BlackBox(queen, budget=1000)
->>> substitute = qr.attacks.knockoff(api, pool, budget=1000, seed=0)
+>>> api = qr.BlackBox(queen, budget=400)
+>>> substitute = qr.attacks.knockoff(api, pool, budget=400, seed=0)
 """
 
 from queen_ref import attacks, data, defenses, metrics, models, training

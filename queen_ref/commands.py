@@ -39,11 +39,12 @@ def run_arena(
     from queen_ref.arena.engines import Here, Processes, Ray
     from queen_ref.arena.parts import pick_device
     from queen_ref.arena.results import Results
-    from queen_ref.arena.run import Clock, in_words, run_grid
+    from queen_ref.arena.run import Clock, run_grid
     from queen_ref.arena.settings import settings_of
     from queen_ref.attacks import ATTACKS, POLICIES
     from queen_ref.checks import check_choice, check_number
     from queen_ref.defenses import DEFENSES
+    from queen_ref.progress import in_words
 
     check_choice("engine", engine, ENGINES)
     if ray_address and engine != "ray":

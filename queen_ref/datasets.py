@@ -42,9 +42,9 @@ def dataset(
     floats, a quarter of the memory.
     Errors: `ValueError` that says what is missing, where it was looked for, how to get it.
 
-    >>> images, labels = dataset("cifar10", "test", root="/data", limit=200)
-    >>> images.shape
-    torch.Size([200, 3, 32, 32])
+    >>> images, labels = dataset("cifar10", "test", root="data", limit=4)
+    >>> images.shape, labels.tolist()
+    (torch.Size([4, 3, 32, 32]), [...])
     """
     pixels, labels = dataset_uint8(name, split, root, size, download, limit)
     images = torch.empty(len(pixels), 3, *pixels.shape[1:3], dtype=torch.uint8)
@@ -64,7 +64,7 @@ def dataset_uint8(
 ) -> tuple[np.ndarray, np.ndarray]:
     """As `dataset`, but pixels (N, size, size, 3) uint8, mapped from the cache, and int64 labels.
 
-    >>> pixels, labels = dataset_uint8("tiny-imagenet", root="/data")
+    >>> pixels, labels = dataset_uint8("cifar10", root="data")      # pixels (N, 32, 32, 3)
     """
     check_name(name)
     check_choice("split", split, SPLITS)
@@ -116,8 +116,8 @@ def in_turns(labels: np.ndarray | Tensor, limit: int | None = None) -> np.ndarra
 def data_root(root: str | Path | None = None, create: bool = False) -> Path:
     """The folder named by the argument or by `QUEEN_DATA`. With `create` it need not exist yet.
 
-    >>> data_root("/data")
-    PosixPath('/data')
+    >>> data_root("data")
+    PosixPath('data')
     """
     if root is not None and not isinstance(root, str | Path):
         raise ValueError(f"root: expected the path of a folder, got {root!r}")

@@ -55,7 +55,8 @@ def class_folders(folder: Path, name: str = "imagefolder") -> Found:
     Numbers and order are those of torchvision's `ImageFolder`, but names that begin with a dot
     do not count. Errors: `ValueError` for a class without images; `name` begins its text.
 
-    >>> found = class_folders(Path("/data/cifar10/test"))
+    >>> class_folders(Path("data/cifar10/test")).labels[:5]
+    array([0, 0, 1, 1, 2])
     """
     classes = sorted(entry.name for entry in listed(folder, name) if entry.is_dir())
     files, labels = [], []
@@ -73,7 +74,8 @@ def class_folders(folder: Path, name: str = "imagefolder") -> Found:
 def chosen(folder: Path, labels: dict[str, int], name: str) -> Found:
     """The files that a list names, with the class numbers of that list.
 
-    >>> found = chosen(Path("/data/val/images"), {"val_0.JPEG": 107}, "tiny-imagenet")
+    >>> chosen(Path("data/cifar10/test/ship"), {"1.png": 107}, "tiny-imagenet").labels
+    array([107])
     """
     there = {file.name: file for file in all_files(folder, name)}
     missing = [file for file in labels if file not in there]
@@ -86,8 +88,9 @@ def chosen(folder: Path, labels: dict[str, int], name: str) -> Found:
 def table(path: Path, name: str) -> dict[str, str]:
     """The first two words of every line of a list: {first: second}.
 
-    >>> table(Path("/data/CUB_200_2011/train_test_split.txt"), "cub200")["1"]
-    '0'
+    >>> _ = Path("train_test_split.txt").write_text("1 0\\n2 1\\n")
+    >>> table(Path("train_test_split.txt"), "cub200")
+    {'1': '0', '2': '1'}
     """
     try:
         rows = [line.split()[:2] for line in path.read_text("utf-8", "replace").splitlines()]
@@ -101,7 +104,8 @@ def table(path: Path, name: str) -> dict[str, str]:
 def all_files(folder: Path, name: str, below: str = "") -> list[File]:
     """Every file below `folder/below`, at any depth, in no order.
 
-    >>> files = all_files(Path("/data/cifar10"), "cifar10", "test")
+    >>> len(all_files(Path("data/cifar10"), "cifar10", "test"))
+    20
     """
     files = []
     for entry in listed(folder / below, name):
@@ -117,8 +121,8 @@ def all_files(folder: Path, name: str, below: str = "") -> list[File]:
 def listed(folder: Path, name: str) -> list[os.DirEntry]:
     """What a folder holds, without names that begin with a dot; `ValueError` if unreadable.
 
-    >>> [entry.name for entry in listed(Path("/data/cifar10"), "cifar10")]
-    ['train', 'test']
+    >>> sorted(entry.name for entry in listed(Path("data/cifar10"), "cifar10"))
+    ['test', 'train']
     """
     try:
         with os.scandir(folder) as entries:

@@ -21,8 +21,8 @@ def predict(model: nn.Module, images: Tensor, batch_size: int = 512) -> Tensor:
 
     Batches move to the model's device and so do the answers.
 
-    >>> predict(victim, test_images).sum(1)        # ones
-    >>> predict(victim, test_images).argmax(1)     # labels
+    >>> probs = predict(victim, images)            # (N, K), each row sums to one
+    >>> labels = probs.argmax(1)
     """
     check_images(images)
     device = next(model.parameters()).device
@@ -38,8 +38,8 @@ def predict(model: nn.Module, images: Tensor, batch_size: int = 512) -> Tensor:
 def accuracy(model: nn.Module, images: Tensor, labels: Tensor) -> float:
     """Share of images whose likeliest class is the label, in [0, 1].
 
-    >>> accuracy(victim, test_images, test_labels)
-    0.97
+    >>> accuracy(victim, images, victim(images).argmax(1))
+    1.0
     """
     check_labels(labels, len(images))
     return agreement(predict(model, images).argmax(1), labels)
@@ -62,8 +62,8 @@ def protected_accuracy(
     A defence with a memory remembers these queries too. Ask as a client of its own:
     `protected_accuracy(lambda x: queen(x, client="honest"), images, labels)`.
 
-    >>> protected_accuracy(qr.NoDefense(victim), test_images, test_labels)
-    0.97
+    >>> protected_accuracy(qr.NoDefense(victim), images, victim(images).argmax(1))
+    1.0
     """
     check_labels(labels, len(images))
     answers = [defense(batch) for batch in images.split(batch_size)]

@@ -32,7 +32,8 @@ def decode(files: Sequence[Path], size: int) -> np.ndarray:
 
     Errors: `ValueError` that names a file which is no image, or not a whole one.
 
-    >>> decode([Path("cat.jpg"), Path("dog.png")], size=64).shape
+    >>> ships = Path("data/cifar10/test/ship")
+    >>> decode([ships / "0.png", ships / "1.png"], size=64).shape
     (2, 64, 64, 3)
     """
     pixels = np.empty((len(files), size, size, 3), np.uint8)
@@ -69,8 +70,9 @@ def cached(name: str, depends: str, size: int, make: Callable[[], Entry]) -> Ent
     The folder is the arena's, see `default_folder`. Where it cannot be written nothing is kept,
     and one line says so. Two processes that need one entry make it once.
 
-    >>> pixels, labels = cached("cats", "files of today", 64, make)     # decodes
-    >>> pixels, labels = cached("cats", "files of today", 64, make)     # maps
+    >>> make = lambda: (np.zeros((5, 64, 64, 3), np.uint8), np.zeros(5, np.int64))
+    >>> pixels, labels = cached("cats", "files of today", 64, make)     # makes them
+    >>> pixels, labels = cached("cats", "files of today", 64, make)     # maps them
     """
     from queen_ref.arena.cache import default_folder
 

@@ -26,9 +26,10 @@ def load_pretrained(model: Classifier, path: str | Path) -> list[str]:
     Errors: `ValueError` for a file that is missing, damaged, or of another network; the model
     stays as it was.
 
-    >>> model = build("vgg16_bn", (3, 32, 32), num_classes=10)
+    >>> model = qr.models.build("vgg16_bn", (3, 32, 32), num_classes=10)
     >>> load_pretrained(model, "vgg16_bn-6c64b313.pth")
-    []
+    Traceback (most recent call last):
+    ValueError: weights: expected ...vgg16_bn-6c64b313.pth...
     """
     given = {_ours(name): value for name, value in _read(path).items()}
     wanted = model.body.state_dict()

@@ -1,4 +1,4 @@
-"""A progress bar for anything over a few seconds, and silence for the rest."""
+"""A progress bar for anything over a few seconds, and durations in words."""
 
 import os
 from collections.abc import Iterable
@@ -21,3 +21,14 @@ def progress(items: Iterable, desc: str) -> Iterable:
     except ImportError:
         return items
     return tqdm(items, desc=desc, delay=2, leave=False)
+
+
+def in_words(seconds: float) -> str:
+    """A duration for people.
+
+    >>> in_words(20), in_words(300), in_words(9000)
+    ('20 s', '5 min', '2.5 h')
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -31,7 +31,7 @@ def simplex_explorer():
         An ``ipywidgets.VBox``; make it the last line of a cell.
 
     Example:
-        >>> simplex_explorer()
+        >>> box = simplex_explorer()
     """
     import ipywidgets as widgets
 
@@ -82,7 +82,7 @@ def show_simplex_explorer():
     """The explorer where a kernel can answer it, and one sentence in the built book.
 
     Example:
-        >>> show_simplex_explorer()
+        >>> box = show_simplex_explorer()
     """
     if os.environ.get("QUEEN_BOOK") == "1":
         from IPython.display import HTML

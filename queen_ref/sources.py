@@ -77,8 +77,8 @@ SOURCES = {
 def place(name: str, base: Path) -> Path:
     """The folder of a data set below `base`. Errors: `ValueError` when there is none.
 
-    >>> place("cub200", Path("/data"))
-    PosixPath('/data/CUB_200_2011')
+    >>> place("cifar10", Path("data"))
+    PosixPath('data/cifar10')
     """
     for folder in SOURCES[name].folders:
         if (base / folder).is_dir():
@@ -92,7 +92,9 @@ def fetch(name: str, base: Path) -> None:
 
     Errors: `ValueError` where torchvision has no download, and when it fails.
 
-    >>> fetch("cifar100", Path("/data"))
+    >>> fetch("cub200", Path("data"))
+    Traceback (most recent call last):
+    ValueError: cub200: expected CUB_200_2011/ in data, found none, and torchvision cannot ...
     """
     source = SOURCES[name]
     if not source.fetched:

@@ -59,7 +59,7 @@ def fit(
     "auto": bfloat16 on a GPU. Batches move to the model's device.
     Errors: `ValueError` for images, targets or settings that do not fit.
 
-    >>> model = build("small_cnn", (1, 28, 28), num_classes=10, seed=0)
+    >>> model = qr.models.build("small_cnn", (1, 28, 28), num_classes=10, seed=0)
     >>> losses = fit(model, images, labels, epochs=5, seed=0)
     """
     check_images(images)

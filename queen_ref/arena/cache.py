@@ -24,8 +24,7 @@ FORMAT = 2
 def default_folder() -> Path:
     """`$QUEEN_CACHE`, or `~/.cache/queen_ref`.
 
-    >>> default_folder().name
-    'queen_ref'
+    >>> cache = Cache(default_folder())
     """
     return Path(os.environ.get("QUEEN_CACHE") or "~/.cache/queen_ref").expanduser()
 
@@ -34,8 +33,8 @@ class Cache:
     """Trained parts on disk. Errors: `ValueError` when the folder cannot be made or written.
 
     >>> cache = Cache("parts")
-    >>> weights = cache.get("victim", {"seed": 0, "epochs": 10}, train)    # trains
-    >>> weights = cache.get("victim", {"seed": 0, "epochs": 10}, train)    # reads
+    >>> weights = cache.get("victim", {"seed": 0}, victim.state_dict)    # calls it, and keeps
+    >>> weights = cache.get("victim", {"seed": 0}, victim.state_dict)    # reads
     """
 
     def __init__(self, folder: str | Path | None = None):

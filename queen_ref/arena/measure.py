@@ -69,9 +69,9 @@ class Wire:
 def run_cell(cell: Cell, cache: Cache, device: str | None = None) -> dict:
     """Everything the results file holds about a cell; the same cell gives the same numbers.
 
-    >>> line = run_cell(Cell("smoke", "mnist", "naive", "random", "queen", 0), Cache())
-    >>> line["queries"], line["counters"]["queries"]
-    (150, 150)
+    >>> line = run_cell(Cell("smoke", "mnist", "naive", "random", "none", 0), Cache("parts"))
+    >>> line["queries"], line["defense"]
+    (150, 'none')
     """
     with one_thread():
         return _run_cell(cell, cache, device)

@@ -30,7 +30,7 @@ class Workshop:
     `seconds` says what the training of parts has cost so far, nothing for what was cached.
 
     >>> shop = Workshop("cpu", seed=0, cache=Cache())
-    >>> defense = shop.defense("queen")         # fitted once, fresh every time
+    >>> defense = shop.defense("rounding")      # its victim is trained once; fresh every time
     """
 
     def __init__(

@@ -29,8 +29,9 @@ def summarise(lines: Sequence[dict]) -> list[dict]:
     0 with one seed), `m_min` and `m_max`; `seeds`, how many; `flags`, each with how many seeds
     have it. Errors: `ValueError` without lines.
 
-    >>> summarise(read("arena.jsonl"))[0]["substitute_accuracy_sd"]
-    0.004
+    >>> rows = summarise(read("arena.jsonl"))
+    >>> rows[0]["attack"], rows[0]["defense"], rows[0]["seeds"]
+    ('naive', 'none', 3)
     """
     if not lines:
         raise ValueError("results: expected at least one line, got none")
@@ -66,6 +67,8 @@ def to_markdown(rows: Sequence[dict], measure: str = "substitute_accuracy") -> s
     Below it what each defence costs an honest user, and the flags by number.
 
     >>> print(to_markdown(summarise(read("arena.jsonl"))))
+    ## Profile cpu, pool mnist, policy random
+    ...
     """
     parts = []
     for where in dict.fromkeys((r["profile"], r["pool"], r["policy"]) for r in rows):
@@ -96,8 +99,8 @@ def to_csv(rows: Sequence[dict]) -> str:
 def worst_attacks(rows: Sequence[dict]) -> list[dict]:
     """For each defence the row of the attack that steals most: what a defence is worth.
 
-    >>> [row["attack"] for row in worst_attacks(rows)]
-    ['naive', 'ddae+']
+    >>> [(row["defense"], row["attack"]) for row in worst_attacks(rows)][:2]
+    [('none', 'naive'), ('top1', 'ddae')]
     """
     worst: dict[str, dict] = {}
     for row in rows:

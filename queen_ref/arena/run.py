@@ -13,6 +13,7 @@ from statistics import mean
 from queen_ref.arena.cells import Cell
 from queen_ref.arena.engines import Engine
 from queen_ref.arena.results import Results
+from queen_ref.progress import in_words
 
 
 @dataclass
@@ -34,7 +35,7 @@ class Clock:
     >>> clock = Clock([{"attack": "naive", "policy": "random", "profile": "cpu", "seed": 0,
     ...                 "seconds": {"total": 9.0, "parts": 1.0}}])
     >>> clock.estimate(Cell("cpu", "mnist", "naive", "random", "queen", 0))
-    8.0
+    9.0
     """
 
     def __init__(self, lines: Sequence[dict] = ()):
@@ -94,7 +95,8 @@ def run_grid(
 
     Errors: `ValueError` if the file cannot be written. A cell that fails does not end the run.
 
-    >>> report = run_grid(grid("smoke", ...), Results("arena.jsonl"), Here())
+    >>> cells = [Cell("smoke", "mnist", "naive", "random", "none", seed=0)]
+    >>> report = run_grid(cells, Results("mine.jsonl"), Here("parts"))
     """
     begun = time.monotonic()
     wanted = {cell.key(): cell for cell in cells}
@@ -203,14 +205,3 @@ class Display:
             self.bar.write(text, file=self.stream)
         else:
             print(text, file=self.stream, flush=True)
-
-
-def in_words(seconds: float) -> str:
-    """A duration for people.
-
-    >>> in_words(20), in_words(300), in_words(9000)
-    ('20 s', '5 min', '2.5 h')
-    """
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

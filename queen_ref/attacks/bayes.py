@@ -25,7 +25,7 @@ SLACK = 1e-6  # two equal distances must stay equal when they are rounded
 class PBayes:
     """Recovery by looking an answer up in a table made for the very queries.
 
-    >>> labels = PBayes(knowledge, sizes, seed=0)(images, answers)
+    >>> labels = PBayes(knowledge, sizes, seed=0)(queries, answers)
     """
 
     def __init__(self, knowledge: Knowledge, sizes: Sizes, seed: int = 0):

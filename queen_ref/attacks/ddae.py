@@ -29,7 +29,7 @@ class DDAE:
     """Recovery by a net trained on shadow nets' answers. It needs no query, so it is made once.
 
     >>> recover = DDAE(pool, knowledge, sizes, seed=0)
-    >>> labels = recover(images, answers)
+    >>> labels = recover(queries, answers)
     """
 
     def __init__(self, pool: Tensor, knowledge: Knowledge, sizes: Sizes, seed: int = 0):
@@ -46,7 +46,7 @@ class DDAE:
 class DDAEPlus:
     """Recovery by a net trained around the clean answers to the very queries; made anew each time.
 
-    >>> labels = DDAEPlus(knowledge, sizes, seed=0)(images, answers)
+    >>> labels = DDAEPlus(knowledge, sizes, seed=0)(queries, answers)
     """
 
     def __init__(self, knowledge: Knowledge, sizes: Sizes, seed: int = 0):
@@ -115,7 +115,8 @@ def recovery_net(num_classes: int, seed: int = 0) -> nn.Sequential:
     (128, 64) for 10 classes, (1024, 512) for 100, (2048, 1024) for 200; what lies between takes
     the nearest in ratio.
 
-    >>> recovery_net(10)(torch.rand(4, 10)).sum(1)        # ones
+    >>> recovery_net(10)(torch.rand(4, 10)).shape           # each row a probability
+    torch.Size([4, 10])
     """
     width = 128 if num_classes <= 31 else 1024 if num_classes <= 141 else 2048
     with torch.random.fork_rng(devices=[]):

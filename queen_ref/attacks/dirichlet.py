@@ -28,7 +28,7 @@ def dirichlet_table(
     The first N rows belong to the N images (N, C, H, W) in their order, so do the next N: a
     stateful copy of the defence first sees the queries as the real one did.
 
-    >>> clean, perturbed = dirichlet_table(images, knowledge, Sizes(per_query=20))
+    >>> clean, perturbed = dirichlet_table(queries, knowledge, Sizes(per_query=20))
     """
     center = torch.cat([knowledge.clean(part) for part in images.split(512)])
     check_probabilities("clean", center)
@@ -45,6 +45,8 @@ def draw(center: Tensor, random: np.random.Generator) -> Tensor:
     Gamma variables over their sum. A class the victim gives exactly 0 stays at 0.
 
     >>> draw(torch.tensor([[0.5, 0.5], [1.0, 0.0]]), np.random.default_rng(0))
+    tensor([[0.4557, 0.5443],
+            [1.0000, 0.0000]])
     """
     shape = CONCENTRATION * center.shape[1] * center.clamp_min(0).double().cpu().numpy()
     gammas = torch.from_numpy(random.standard_gamma(shape))

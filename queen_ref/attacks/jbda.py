@@ -42,7 +42,7 @@ def jbda_tr(
     Errors: `ValueError` when the pool is smaller than the seeds.
 
     >>> train = lambda images, answers: train_substitute(images, answers, seed=0)
-    >>> images, answers = jbda_tr(api, pool, budget=1500, train=train, seeds=94)
+    >>> images, answers = jbda_tr(api, pool, budget=160, train=train, seeds=40)
     """
     check_number("budget", budget, low=1, integer=True)
     check_number("seeds", seeds, low=1, integer=True)

@@ -16,9 +16,9 @@ def random_queries(pool: Tensor, budget: int, seed: int = 0) -> Tensor:
     A larger budget with the same seed extends the smaller one: its first images are the same.
     Errors: `ValueError` when the pool is smaller than the budget.
 
-    >>> queries = random_queries(pool, budget=1000, seed=0)
+    >>> queries = random_queries(pool, budget=400, seed=0)
     >>> queries.shape
-    torch.Size([1000, 1, 28, 28])
+    torch.Size([400, 1, 28, 28])
     """
     check_images(pool)
     check_number("budget", budget, low=1, integer=True)

@@ -59,7 +59,7 @@ class Knowledge:
     victim's softmax *without* the defence. Whoever has `clean` hardly needs to steal:
     D-DAE+ and p-Bayes are upper bounds for a thief, not thieves one should expect.
 
-    >>> Knowledge(defense=rounding, pool_labels=data.pool_labels["mnist"])
+    >>> knowledge = Knowledge(defense=rounding, pool_labels=data.pool_labels["mnist"])
     """
 
     defense: "Defense | None" = None
@@ -77,7 +77,8 @@ class Sizes:
     D-DAE's net; `jbda_seeds`, the pool images JBDA starts with, times four a round;
     `query_batch`, images per call of the API.
 
-    >>> Sizes(epochs=15, table=20_000, recovery_epochs=60)
+    >>> Sizes(epochs=15, table=20_000, recovery_epochs=60).batch_size
+    128
     """
 
     model: str = "small_cnn"

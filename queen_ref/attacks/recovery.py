@@ -43,7 +43,7 @@ def simulate(
     of a million answers has no million images. A stateful copy starts with an empty memory and
     sees the rows in their order.
 
-    >>> perturbed = simulate(rounding, images, torch.arange(len(images)), clean)
+    >>> perturbed = simulate(rounding, queries, torch.arange(len(queries)), clean)
     """
     copy = defense.fresh()
     parts = zip(rows.split(batch_size), clean.split(batch_size), strict=True)

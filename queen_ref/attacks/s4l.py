@@ -27,7 +27,8 @@ class RotationLoss(nn.Module):
     the substitute will be asked about upright ones.
     Errors: `ValueError` when the pool's images are not square.
 
-    >>> fit(model, queries, answers, also=RotationLoss(model.feature_dim, pool, seed=0))
+    >>> also = RotationLoss(model.feature_dim, pool, seed=0)
+    >>> losses = qr.training.fit(model, queries, answers, epochs=1, also=also)
     """
 
     def __init__(
@@ -75,7 +76,8 @@ class RotationLoss(nn.Module):
 def turn(images: Tensor, turns: Tensor) -> Tensor:
     """Each image (B, C, S, S) turned by its own number of quarters (B,).
 
-    >>> turn(images, torch.tensor([0, 1]))
+    >>> turn(images[:2], torch.tensor([0, 1])).shape         # the second by 90 degrees
+    torch.Size([2, 1, 28, 28])
     """
     turned = torch.empty_like(images)
     for quarter in range(TURNS):

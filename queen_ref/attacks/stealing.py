@@ -44,10 +44,10 @@ def steal(
     Errors: `ValueError`, before any query, for a combination that makes no sense or a thief who
     lacks what his attack needs; `BudgetExceeded` as the API raises it.
 
-    >>> api = qr.BlackBox(queen, budget=1500)
-    >>> theft = steal(api, pool, 1500, attack="top1", sizes=Sizes(epochs=15), seed=0)
+    >>> api = qr.BlackBox(queen, budget=400)
+    >>> theft = steal(api, pool, 400, attack="top1", sizes=Sizes(epochs=2), seed=0)
     >>> theft.queries, theft.flags
-    (1500, [])
+    (400, [])
     """
     knowledge, sizes = knowledge or Knowledge(), sizes or Sizes()
     if isinstance(attack, str):

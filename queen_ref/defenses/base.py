@@ -62,7 +62,7 @@ class Defense(ABC):
         This is what an adaptive attacker does with a copy of the defence. Most defences look at
         `probs` alone. A defence with a memory remembers these queries: use it on `fresh()`.
 
-        >>> defense.fresh().simulate(images, shadow(images).softmax(1))
+        >>> answers = defense.fresh().simulate(images, shadow(images).softmax(1))
         """
         check_probabilities("probs", probs)
         if len(images) != len(probs):

@@ -29,7 +29,7 @@ class ModelGuardW(Defense):
     """Arguments: `epsilon`, the L1 bound; `margin`, by which the label stays ahead.
 
     >>> ModelGuardW(victim).simulate(images[:1], torch.tensor([[0.9, 0.08, 0.02]]))
-    tensor([[0.5001, 0.0000, 0.4999]])
+    tensor([[0.4000, 0.2001, 0.3999]])
     """
 
     name = "modelguard-w"

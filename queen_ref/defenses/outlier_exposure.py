@@ -45,7 +45,8 @@ def outliers(images: Tensor, seed: int = 0) -> Tensor:
 class OutlierLoss(nn.Module):
     """lambda CE(f(o), uniform) on the next outliers, for `queen_ref.training.fit(also=...)`.
 
-    >>> fit(model, images, labels, also=OutlierLoss(outliers(images), seed=0))
+    >>> also = OutlierLoss(outliers(images), seed=0)
+    >>> losses = fit(model, images, labels, epochs=1, also=also)
     """
 
     def __init__(self, images: Tensor, weight: float = 1.0, batch_size: int = 64, seed: int = 0):

@@ -114,7 +114,7 @@ def sweeps(lines: Sequence[dict], height: int = 380):
         ValueError: no lines, or a line with none or several varied settings.
 
     Example:
-        >>> fig = sweeps([line for line in read("cifar10.jsonl") if "queen" in line])
+        >>> fig = sweeps([{**line, "queen": [("threshold", 0.2)]} for line in read("arena.jsonl")])
     """
     from plotly.subplots import make_subplots
 

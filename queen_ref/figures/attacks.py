@@ -22,7 +22,7 @@ def sheet(rows: dict, captions: dict):
         A ``plotly.graph_objects.Figure``.
 
     Example:
-        >>> fig = sheet({"parent": images, "copy": copies}, {"parent": ["3", "7"]})
+        >>> fig = sheet({"parent": images[:2], "copy": queries[:2]}, {"parent": ["3", "7"]})
     """
     fig = figure(height=30 + 100 * len(rows)).set_subplots(
         len(rows), 1, vertical_spacing=0.3 / len(rows)
@@ -53,7 +53,7 @@ def move_curves(moves: dict, limit: float, points: int = 60):
         A ``plotly.graph_objects.Figure``.
 
     Example:
-        >>> fig = move_curves({"copies": (copies - parents).abs()}, limit=0.1)
+        >>> fig = move_curves({"copies": (images[:40] - queries).abs()}, limit=0.1)
     """
     fig = figure(x="distance of a pixel from the pool image's",
                  y="pixels that moved at most so far (%)")  # fmt: skip

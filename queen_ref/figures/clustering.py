@@ -32,7 +32,7 @@ def feature_umap(features, centroids, seed: int = 0) -> tuple[np.ndarray, np.nda
         ValueError: more rows than that.
 
     Example:
-        >>> points, marks = feature_umap(features[:1000], centroids, seed=0)
+        >>> points, marks = feature_umap(features, centroids, seed=0)
     """
     if len(features) > UMAP_LIMIT:
         raise ValueError(f"expected at most {UMAP_LIMIT} features, got {len(features)}")
@@ -90,7 +90,8 @@ def two_views(left, left_marks, right, right_marks, labels):
         labels: (N,) classes, from 0 to 9.
 
     Example:
-        >>> fig = two_views(umap_points, umap_centroids, mapped, clusters.centers, labels)
+        >>> mapped = feature_map(features).detach()
+        >>> fig = two_views(mapped.numpy(), mapped[:10].numpy(), mapped, centers, labels)
     """
     fig = plots.figure(height=470).set_subplots(1, 2, horizontal_spacing=0.09)
     for panel, points, marks in ((1, left, left_marks), (2, right, right_marks)):

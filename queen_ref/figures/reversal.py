@@ -57,7 +57,8 @@ def simplex_film(y, path):
         A ``plotly.graph_objects.Figure`` with one frame for each p.
 
     Example:
-        >>> fig = simplex_film([0.8, 0.1, 0.1], bend([0, 0, 1], [0, 1, 0], [0.8, 0.1, 0.1]))
+        >>> y = [0.8, 0.1, 0.1]
+        >>> fig = simplex_film(y, bend([0, 0, 1], [0, 1, 0], y, steps=5))
     """
     import torch
 

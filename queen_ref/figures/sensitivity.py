@@ -48,7 +48,7 @@ def query_fates(
 
     Example:
         >>> fates, ledger = query_fates(points, labels, queen.clusters, threshold=0.1)
-        >>> np.bincount(fates, minlength=4)         # outside, not novel, recorded, reversed
+        >>> counts = np.bincount(fates, minlength=4)   # outside, not novel, recorded, reversed
     """
     ledger = SensitivityLedger(clusters.centers, clusters.radii, **settings)
     verdict = ledger.observe(points, labels)
@@ -85,8 +85,9 @@ def fit_umap(features: torch.Tensor, seed: int = 0):
     """A UMAP of the victim's features (N, D), with a `transform` for queries.
 
     Example:
-        >>> umap = fit_umap(train_features, seed=0)
-        >>> umap.transform(query_features.cpu().numpy()).shape        # (B, 2)
+        >>> umap = fit_umap(features, seed=0)
+        >>> umap.transform(features[:5].cpu().numpy()).shape
+        (5, 2)
     """
     import umap
 
@@ -132,8 +133,8 @@ def queries_in_two_maps(
         clusters: centers and mean distances in the learned map; beta = 1.
 
     Example:
-        >>> fig = queries_in_two_maps(train_2d, {"noise": a}, mu_2d, {"noise": b}, clusters)
-        >>> _ = fig.update_layout(title="Two pools")
+        >>> pools = {"held-out": points.numpy()}             # in either map
+        >>> fig = queries_in_two_maps(points.numpy(), pools, centers.numpy(), pools, clusters)
     """
     fig = plots.figure(height=480).set_subplots(
         1, 2, subplot_titles=["UMAP of the features", "learned map m"], horizontal_spacing=0.1

@@ -65,7 +65,7 @@ class Queen:
     >>> queen = Queen.fit(victim, train_images, train_labels, seed=0)
     >>> probs = queen(images, client="alice")           # (B, C, H, W) -> (B, K)
     >>> queen.report(client="alice")
-    {'queries': 256, 'inside': 141, 'recorded': 120, 'reversed': 0}
+    {'queries': 200, 'inside': ..., 'recorded': ..., 'reversed': ...}
     """
 
     # What `queen_ref.defenses.Defense` asks of every defence.

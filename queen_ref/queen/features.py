@@ -29,7 +29,7 @@ def extract_features(victim, images: Tensor, batch_size: int = 512) -> Tensor:
 
     >>> features = extract_features(victim, images)
     >>> features.shape
-    torch.Size([2500, 128])
+    torch.Size([200, 128])
     """
     was_training = getattr(victim, "training", False)
     if was_training:
@@ -163,7 +163,7 @@ def fit_feature_map(
 
     >>> feature_map, losses = fit_feature_map(features, labels, seed=0)
     >>> feature_map(features).shape
-    torch.Size([2500, 2])
+    torch.Size([200, 2])
     """
     check_floats("features", features)
     check_labels(labels, len(features))

@@ -18,8 +18,9 @@ class PointGrid:
     Arguments: `centers` (K, 2); `reach` (K,), no point is farther from its center;
     `spacing` r (K,), all lengths. A grid never changes: `with_points` makes a new one.
 
-    >>> grid = PointGrid(centers, reach, spacing)
-    >>> grid.any_within(points, labels, spacing[labels])            # bool (B,)
+    >>> grid = PointGrid(centers, reach=radii, spacing=radii / 10)
+    >>> grid.any_within(points, labels, radii[labels] / 10).any()   # bool (B,): none recorded yet
+    tensor(False)
     """
 
     def __init__(self, centers: Tensor, reach: Tensor, spacing: Tensor):

@@ -43,7 +43,7 @@ def walk_logits(
     or "relative" (to the way to mu).
 
     >>> logits, steps = walk_logits(features, head(features), centroids, head)
-    >>> logits.softmax(1)                   # the perturbed answer, its label unchanged
+    >>> probs = logits.softmax(1)           # the perturbed answers, their labels unchanged
     """
     check_choice("walk_units", units, WALK_UNITS)
     distance, farthest = torch.cdist(features, centroids).max(1)
