@@ -1,0 +1,153 @@
+"""A Sphinx extension: the chapters and the API reference point at each other.
+
+An entry of the reference names the page that explains it (`EXPLAINED`, by module). A chapter lists
+what its code uses of the package, read from its code cells, near its end. Nothing of
+this is typed twice.
+"""
+
+import ast
+import importlib
+import inspect
+from pathlib import Path
+from types import ModuleType
+
+import jupytext
+from IPython.core.inputtransformer2 import TransformerManager
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# The longest module that fits decides.
+EXPLAINED = {
+    "queen_ref": "book/setup",
+    "queen_ref.blackbox": "notebooks/01_model_extraction",
+    "queen_ref.metrics": "notebooks/01_model_extraction",
+    "queen_ref.models": "notebooks/01_model_extraction",
+    "queen_ref.training": "notebooks/01_model_extraction",
+    "queen_ref.attacks.policies": "notebooks/01_model_extraction",
+    "queen_ref.attacks.substitutes": "notebooks/01_model_extraction",
+    "queen_ref.figures.extraction": "notebooks/01_model_extraction",
+    "queen_ref.queen.features": "notebooks/02_feature_clustering",
+    "queen_ref.figures.clustering": "notebooks/02_feature_clustering",
+    "queen_ref.queen.sensitivity": "notebooks/03_sensitivity",
+    "queen_ref.queen.grid": "notebooks/03_sensitivity",
+    "queen_ref.queen.history": "notebooks/03_sensitivity",
+    "queen_ref.figures.sensitivity": "notebooks/03_sensitivity",
+    "queen_ref.explorer": "notebooks/03_sensitivity",
+    "queen_ref.queen.unlearning": "notebooks/04_gradient_reverse",
+    "queen_ref.queen.shadows": "notebooks/04_gradient_reverse",
+    "queen_ref.figures.reversal": "notebooks/04_gradient_reverse",
+    "queen_ref.queen": "notebooks/05_queen_end_to_end",
+    "queen_ref.figures.end_to_end": "notebooks/05_queen_end_to_end",
+    "queen_ref.attacks": "notebooks/06_attacks",
+    "queen_ref.augmentation": "notebooks/06_attacks",
+    "queen_ref.figures.attacks": "notebooks/06_attacks",
+    "queen_ref.defenses": "notebooks/07_defenses",
+    "queen_ref.simplex": "notebooks/07_defenses",
+    "queen_ref.simplex_explorer": "notebooks/07_defenses",
+    "queen_ref.figures.defenses": "notebooks/07_defenses",
+    "queen_ref.arena": "notebooks/08_arena",
+    "queen_ref.arena.engines": "book/cluster",
+    "queen_ref.figures.arena": "notebooks/08_arena",
+    "queen_ref.cli": "notebooks/09_paper_scale",
+    "queen_ref.commands": "notebooks/09_paper_scale",
+}
+
+
+def explained(module: str) -> str:
+    """The page that explains a module's functions.
+
+    >>> explained("queen_ref.queen.unlearning"), explained("queen_ref.listing")
+    ('notebooks/04_gradient_reverse', 'book/setup')
+    """
+    while module not in EXPLAINED:
+        module = module.rpartition(".")[0]
+    return EXPLAINED[module]
+
+
+# Every chapter draws and checks its parameters; its list is about the rest.
+EVERYWHERE = ("queen_ref.figures", "queen_ref.plots", "queen_ref.notebook")
+
+
+def entry(thing) -> str | None:
+    """The name under which the reference has a function or class of the package, if it has."""
+    if not (inspect.isfunction(thing) or inspect.isclass(thing)):
+        return None
+    module = thing.__module__
+    if not module.startswith("queen_ref"):
+        return None
+    top = importlib.import_module("queen_ref")
+    where = "queen_ref" if getattr(top, thing.__name__, None) is thing else module
+    return f"{where}.{thing.__qualname__}"
+
+
+def used(chapter: Path) -> list[str]:
+    """What of the package a chapter's code names, as entries of the reference.
+
+    >>> "queen_ref.reverse_gradient" in used(ROOT / "notebooks" / "04_gradient_reverse.md")
+    True
+    """
+    cells = [cell.source for cell in jupytext.read(chapter).cells if cell.cell_type == "code"]
+    # IPython's %pip is no Python.
+    tree = ast.parse(TransformerManager().transform_cell("\n".join(cells)))
+    names: dict[str, object] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                if alias.name == "queen_ref":
+                    names[alias.asname or alias.name] = importlib.import_module(alias.name)
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("queen_ref"):
+            for alias in node.names:
+                module = importlib.import_module(node.module)
+                if not hasattr(module, alias.name):
+                    importlib.import_module(f"{node.module}.{alias.name}")
+                names[alias.asname or alias.name] = getattr(module, alias.name)
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute | ast.Name):
+            name = entry(value(node, names))
+            if name:
+                found.add(name)
+    return sorted(found)
+
+
+def value(node: ast.AST, names: dict[str, object]):
+    """The object of `name` or `module.name`; None for what is not the package's."""
+    if isinstance(node, ast.Name):
+        return names.get(node.id)
+    if isinstance(node, ast.Attribute):
+        module = value(node.value, names)
+        return getattr(module, node.attr, None) if isinstance(module, ModuleType) else None
+    return None
+
+
+def add_page(app, what, name, thing, options, lines) -> None:
+    """Under an entry of the reference: where it is explained."""
+    if what in ("function", "class", "exception"):
+        page = explained(getattr(thing, "__module__", name))
+        lines += ["", f"Explained in :doc:`/{page}`.", ""]
+
+
+def add_to_page(app, docname: str, source: list[str]) -> None:
+    """Near a chapter's end, before its references if it has any: its part of the package."""
+    if docname.startswith("notebooks/"):
+        text, mark, references = source[0].partition("\n## References\n")
+        source[0] = f"{text}\n{section(docname)}{mark}{references}"
+
+
+def section(docname: str) -> str:
+    """The links from a chapter to the reference, as MyST text."""
+    files: dict[str, list[str]] = {}
+    for name in used(ROOT / f"{docname}.md"):
+        if name.startswith(EVERYWHERE):
+            continue
+        module, _, short = name.rpartition(".")
+        files.setdefault(module, []).append(f"{{py:obj}}`{short} <{name}>`")
+    lines = [f"- `{module}`: {', '.join(links)}" for module, links in sorted(files.items())]
+    return "\n".join(["## In the package", "", "What this chapter's code calls:", "", *lines, ""])
+
+
+def setup(app) -> dict:
+    # After napoleon, which rewrites a docstring's sections.
+    app.connect("autodoc-process-docstring", add_page, priority=900)
+    app.connect("source-read", add_to_page)
+    return {"version": "1", "parallel_read_safe": True}
