@@ -48,6 +48,7 @@ EXPLAINED = {
     "queen_ref.arena": "notebooks/08_arena",
     "queen_ref.arena.engines": "book/cluster",
     "queen_ref.figures.arena": "notebooks/08_arena",
+    "queen_ref.figures.benchmarks": "book/benchmarks",
     "queen_ref.cli": "notebooks/09_paper_scale",
     "queen_ref.commands": "notebooks/09_paper_scale",
 }

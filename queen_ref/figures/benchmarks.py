@@ -1,0 +1,88 @@
+"""Figures of the benchmarks: what an answer costs, in forward passes of the bare victim."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from queen_ref import plots
+
+REGIMES = {"walk": "solid", "record": "dash", "reverse": "dot"}
+AXES = {
+    "batch": "queries in a batch",
+    "K": "classes K",
+    "asked": "queries this client has asked before",
+    "shadows": "shadows per query k_s",
+}
+
+
+def costs(rows: Sequence[dict], height: int = 460):
+    """The cost of each row as a point with its quartiles, and the floor as an open diamond.
+
+    Args:
+        rows: of a benchmark record, with ``what``, ``median``, ``low``, ``high`` and ``floor``.
+        height: in pixels.
+
+    Returns:
+        A ``plotly.graph_objects.Figure``; the x axis is logarithmic.
+
+    Example:
+        >>> fig = costs([row for row in record["rows"] if row["part"] == "defences"])
+    """
+    if not rows:
+        raise ValueError("expected at least one row")
+    fig = plots.figure(x="cost of an answer / bare forward", height=height)
+    names = [row["what"] for row in rows]
+    fig.add_scatter(
+        x=[row["floor"] for row in rows], y=names, mode="markers", name="floor",
+        marker={"symbol": "diamond-open", "size": 13, "color": plots.ROLES["neutral"]},
+        hovertemplate="%{y}: at least %{x} forwards<extra></extra>",
+    )  # fmt: skip
+    fig.add_scatter(
+        x=[row["median"] for row in rows], y=names, mode="markers", name="measured",
+        marker={"size": 8, "color": plots.ROLES["victim"]},
+        error_x=_quartiles(rows),
+        hovertemplate="%{y}: %{x:.2f}<extra></extra>",
+    )  # fmt: skip
+    fig.update_yaxes(autorange="reversed")
+    return fig.update_xaxes(type="log", dtick="D2")
+
+
+def scaling(rows: Sequence[dict], axis: str, height: int = 400):
+    """Cost against a size: one line a regime, with quartiles; both axes are logarithmic.
+
+    Args:
+        rows: of a benchmark record; those of this ``axis`` are drawn.
+        axis: "batch", "K", "asked" or "shadows".
+        height: in pixels.
+
+    Returns:
+        A ``plotly.graph_objects.Figure``.
+
+    Raises:
+        ValueError: an unknown axis, or no row of it.
+
+    Example:
+        >>> fig = scaling(record["rows"], axis="batch")
+    """
+    if axis not in AXES:
+        raise ValueError(f"axis: expected one of {sorted(AXES)}, got {axis!r}")
+    fig = plots.figure(x=AXES[axis], y="cost of an answer / bare forward", height=height)
+    for (regime, dash), color in zip(REGIMES.items(), plots.CLASS_COLORS, strict=False):
+        line = [row for row in rows if row.get("axis") == axis and row["regime"] == regime]
+        if line:
+            fig.add_scatter(
+                x=[row["value"] for row in line], y=[row["median"] for row in line],
+                mode="lines+markers", name=regime, error_y=_quartiles(line),
+                line={"color": color, "dash": dash},
+                hovertemplate=f"{regime}, %{{x}}: %{{y:.2f}}<extra></extra>",
+            )  # fmt: skip
+    if not fig.data:
+        raise ValueError(f"expected rows of axis {axis!r}")
+    fig.update_xaxes(type="log", dtick=1 if axis in ("asked", "K") else None)
+    return fig.update_yaxes(type="log", dtick="D2")
+
+
+def _quartiles(rows: Sequence[dict]) -> dict:
+    above = [row["high"] - row["median"] for row in rows]
+    below = [row["median"] - row["low"] for row in rows]
+    return {"array": above, "arrayminus": below, "thickness": 1.2}
