@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from queen_ref import plots
 
 REGIMES = {"walk": "solid", "record": "dash", "reverse": "dot"}
@@ -79,7 +81,9 @@ def scaling(rows: Sequence[dict], axis: str, height: int = 400):
     if not fig.data:
         raise ValueError(f"expected rows of axis {axis!r}")
     fig.update_xaxes(type="log", dtick=1 if axis in ("asked", "K") else None)
-    return fig.update_yaxes(type="log", dtick="D2")
+    # From a little under one forward, and over a decade: a flat line has to look flat.
+    highest = max(row["high"] for row in rows if row.get("axis") == axis)
+    return fig.update_yaxes(type="log", dtick="D2", range=np.log10([0.9, max(9.0, 1.2 * highest)]))
 
 
 def _quartiles(rows: Sequence[dict]) -> dict:
