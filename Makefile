@@ -16,7 +16,7 @@ FIND_PYTHON = for p in python3 python3.13 python3.12 python3.11; do \
 PYTHON ?= $(shell $(FIND_PYTHON))
 NO_PYTHON := No Python 3.11, 3.12 or 3.13 found. Install one, or name it: make PYTHON=/path/to/python3
 
-.PHONY: help env book page test unit notebooks pages browser serve offline lock sync lint results bench clean
+.PHONY: help env book page test unit notebooks pages browser serve offline pdf lock sync lint results times bench clean
 
 help:  ## This list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 20
@@ -75,6 +75,9 @@ serve: $(STAMP)  ## Show the built book on localhost (PORT=8000)
 offline: $(STAMP)  ## The built book as one zip in _build that opens from disk
 	@$(BIN)/python book/offline.py
 
+pdf: $(STAMP)  ## The built book as one PDF in _build, printed by Chromium
+	@$(BIN)/python book/pdf.py
+
 lock: $(STAMP)  ## Renew requirements.lock from requirements.txt and requirements-cluster.txt
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
 		--no-emit-index-url --no-emit-find-links requirements.txt requirements-cluster.txt \
@@ -82,6 +85,9 @@ lock: $(STAMP)  ## Renew requirements.lock from requirements.txt and requirement
 
 results: $(STAMP)  ## Run the arena (cpu, 3 seeds) into book/results/arena.jsonl; goes on where it was
 	@$(BIN)/queen-ref arena --profile cpu --seeds 0,1,2 --out book/results/arena.jsonl
+
+times: $(STAMP)  ## Measure each chapter in smoke and cpu into book/results/times.json; goes on where it was
+	@$(BIN)/python book/times.py
 
 sync: $(STAMP)  ## Bring each notebook's .md and .ipynb in line (the newer one wins), without outputs
 	@$(BIN)/jupytext --sync notebooks/*.md

@@ -13,7 +13,7 @@ import json
 import os
 from pathlib import Path
 
-from benchmarks import defenses, queen, scaling, throughput
+from benchmarks import defenses, explorers, queen, scaling, throughput
 from benchmarks.timing import Record
 
 PARTS = {
@@ -21,6 +21,7 @@ PARTS = {
     "defenses": defenses.measure,
     "scaling": scaling.measure,
     "throughput": throughput.measure,
+    "explorers": explorers.measure,
 }
 OUT = Path("_build/benchmarks.json")
 

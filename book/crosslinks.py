@@ -1,24 +1,28 @@
 """A Sphinx extension: the chapters and the API reference point at each other.
 
 An entry of the reference names the page that explains it (`EXPLAINED`, by module). A chapter lists
-what its code uses of the package, read from its code cells, near its end. Nothing of
-this is typed twice.
+what its code uses of the package, read from its code cells, near its end. The setup
+page gets the recorded times where it says `<!-- times -->`. Nothing of this is typed twice.
 """
 
 import ast
 import importlib
 import inspect
+import json
 from pathlib import Path
 from types import ModuleType
 
 import jupytext
 from IPython.core.inputtransformer2 import TransformerManager
 
+from queen_ref.progress import in_words
+
 ROOT = Path(__file__).resolve().parent.parent
 
 # The longest module that fits decides.
 EXPLAINED = {
     "queen_ref": "book/setup",
+    "queen_ref.figures.landing": "book/index",
     "queen_ref.blackbox": "notebooks/01_model_extraction",
     "queen_ref.metrics": "notebooks/01_model_extraction",
     "queen_ref.models": "notebooks/01_model_extraction",
@@ -38,6 +42,8 @@ EXPLAINED = {
     "queen_ref.figures.reversal": "notebooks/04_gradient_reverse",
     "queen_ref.queen": "notebooks/05_queen_end_to_end",
     "queen_ref.figures.end_to_end": "notebooks/05_queen_end_to_end",
+    "queen_ref.figures.thresholds": "notebooks/05_queen_end_to_end",
+    "queen_ref.budget_explorer": "notebooks/05_queen_end_to_end",
     "queen_ref.attacks": "notebooks/06_attacks",
     "queen_ref.augmentation": "notebooks/06_attacks",
     "queen_ref.figures.attacks": "notebooks/06_attacks",
@@ -129,10 +135,15 @@ def add_page(app, what, name, thing, options, lines) -> None:
 
 
 def add_to_page(app, docname: str, source: list[str]) -> None:
-    """Near a chapter's end, before its references if it has any: its part of the package."""
+    """Near a chapter's end, before its references if it has any: its part of the package.
+
+    On the setup page: the recorded times.
+    """
     if docname.startswith("notebooks/"):
         text, mark, references = source[0].partition("\n## References\n")
         source[0] = f"{text}\n{section(docname)}{mark}{references}"
+    if docname == "book/setup":
+        source[0] = source[0].replace("<!-- times -->", times_table())
 
 
 def section(docname: str) -> str:
@@ -145,6 +156,18 @@ def section(docname: str) -> str:
         files.setdefault(module, []).append(f"{{py:obj}}`{short} <{name}>`")
     lines = [f"- `{module}`: {', '.join(links)}" for module, links in sorted(files.items())]
     return "\n".join(["## In the package", "", "What this chapter's code calls:", "", *lines, ""])
+
+
+def times_table() -> str:
+    """The recorded times of all chapters, as a MyST table."""
+    times = json.loads((ROOT / "book" / "results" / "times.json").read_text())
+    lines = ["| chapter | `smoke` | `cpu` | `gpu` |", "| --- | --- | --- | --- |"]
+    for chapter, runs in sorted(times.items()):
+        took = [in_words(runs[p]["seconds"]) if p in runs else "-" for p in ("smoke", "cpu", "gpu")]
+        lines.append(f"| {{doc}}`/notebooks/{chapter}` | {' | '.join(took)} |")
+    runs = [run for chapter in times.values() for run in chapter.values()]
+    devices = sorted({f"{run['device']}, torch {run['torch']}, {run['date']}" for run in runs})
+    return "\n".join([*lines, "", f"Measured on: {'; '.join(devices)}. A dash: not measured yet."])
 
 
 def setup(app) -> dict:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -86,14 +87,26 @@ def show_explorer(points: torch.Tensor, labels: torch.Tensor, clusters: Clusters
     Example:
         >>> box = show_explorer(query.points, query.labels, queen.clusters)
     """
-    if os.environ.get("QUEEN_BOOK") == "1":
-        from IPython.display import HTML
+    return in_a_kernel(
+        lambda: sensitivity_explorer(points, labels, clusters), "Use the figure below instead."
+    )
 
-        return HTML(
-            "<p><em>This page has no kernel: the explorer appears when you run the notebook. "
-            "Use the figure below instead.</em></p>"
-        )
-    return sensitivity_explorer(points, labels, clusters)
+
+def in_a_kernel(make: Callable, instead: str):
+    """What `make` makes; in the built book, which has no kernel, what to look at `instead`.
+
+    Example:
+        >>> in_a_kernel(lambda: "a widget", "Use the figure above.")
+        'a widget'
+    """
+    if os.environ.get("QUEEN_BOOK") != "1":
+        return make()
+    from IPython.display import HTML
+
+    return HTML(
+        "<p><em>This page has no kernel: the explorer appears when you run the notebook. "
+        f"{instead}</em></p>"
+    )
 
 
 def draw(

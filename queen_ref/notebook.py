@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from queen_ref.progress import in_words
+
 PROFILES = ("smoke", "cpu", "gpu")
 RESULTS = "https://raw.githubusercontent.com/queen-ref/queen-ref/main/book/results"
 
@@ -25,35 +27,69 @@ def check_parameters(profile: str, seed: int) -> None:
         raise ValueError(f"expected seed to be an integer from 0 up; got {seed!r}")
 
 
-def running_line(profile: str, seed: int, minutes: dict[str, float]) -> None:
-    """Print the device, the versions, the settings and the expected time; set nothing.
+def running_line(profile: str, seed: int, chapter: str) -> None:
+    """Print the device, the settings, what the chapter took, and how to switch to a GPU.
 
     Args:
         profile, seed: as for `check_parameters`.
-        minutes: what the notebook takes in each profile, as measured.
+        chapter: the notebook's name without its ending. Its times are those recorded in
+            ``book/results/times.json`` by ``make times``.
 
     Raises:
-        ValueError: a wrong profile or seed, or no expected time for this profile.
+        ValueError: a wrong profile or seed.
 
     Example:
-        >>> running_line("cpu", 0, minutes={"smoke": 0.2, "cpu": 2, "gpu": 5})  # doctest: +SKIP
-        CPU, 2 threads | torch 2.15.0 | profile cpu | seed 0 | about 2 minutes
+        >>> running_line("cpu", 0, "04_gradient_reverse")
+        CPU, ... | torch ... | profile cpu | seed 0
+        Measured: smoke ... s on CPU, ... threads; cpu ...
+        ...
     """
     import torch
 
     check_parameters(profile, seed)
-    if profile not in minutes:
-        raise ValueError(f"expected minutes to have an entry for profile {profile!r}")
-    gpu = torch.cuda.is_available()
-    threads = torch.get_num_threads()
-    cpu = f"CPU, {threads} thread{'s' if threads > 1 else ''}"
-    device = torch.cuda.get_device_name() if gpu else cpu
-    expected = minutes[profile]
-    time = f"{60 * expected:.0f} seconds" if expected < 1 else f"{expected:g} minutes"
-    print(f"{device} | torch {torch.__version__} | profile {profile} | seed {seed} | about {time}")
-    if not gpu:
+    print(f"{device_name()} | torch {torch.__version__} | profile {profile} | seed {seed}")
+    print(f"Measured: {measured(chapter)}.")
+    if not torch.cuda.is_available():
         print("No GPU: the profile cpu is made for that. To have one on Colab: Runtime,")
         print('Change runtime type; then set profile = "gpu" in the parameters cell.')
+
+
+def device_name() -> str:
+    """The GPU's name, or the number of threads PyTorch uses on the CPU.
+
+    Example:
+        >>> device_name()
+        'CPU, ... thread...'
+    """
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    threads = torch.get_num_threads()
+    return f"CPU, {threads} thread{'s' if threads > 1 else ''}"
+
+
+def measured(chapter: str) -> str:
+    """What a chapter took in each profile, as recorded; in words where nothing is.
+
+    Example:
+        >>> measured("04_gradient_reverse")
+        'smoke ... s on CPU, ... threads; cpu ...; gpu not measured yet'
+        >>> measured("00_of_another_book")
+        'smoke not measured yet; cpu not measured yet; gpu not measured yet'
+    """
+    import json
+
+    try:
+        times = json.loads(recorded("times.json").read_text()).get(chapter, {})
+    except ValueError:  # only the package is here, and no network
+        times = {}
+    lines = []
+    for profile in PROFILES:
+        run = times.get(profile)
+        known = run and f"{in_words(run['seconds'])} on {run['device']}"
+        lines.append(f"{profile} {known or 'not measured yet'}")
+    return "; ".join(lines)
 
 
 def recorded(name: str):

@@ -6,12 +6,11 @@ is plain SVG in an HTML widget: no further package, nothing fetched from anywher
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 import torch
 
 from queen_ref.checks import check_probabilities
+from queen_ref.explorer import in_a_kernel
 from queen_ref.simplex import STRENGTHS, TITLES, on_simplex
 
 SIDE, EDGE = 380, 30  # pixels: the triangle's side, and the space around it
@@ -21,11 +20,14 @@ CORNERS = np.array([[EDGE, EDGE + HIGH], [EDGE + SIDE, EDGE + HIGH], [EDGE + SID
 COLORS = {"y": "#0072B2", "answer": "#D55E00", "entry": "#222222"}
 
 
-def simplex_explorer():
+def simplex_explorer(start: str = "rounding"):
     """A menu of defences, two sliders for y and one for the strength. Needs a kernel.
 
     Every move is a query. ModelGuard-S remembers them, until another defence or another strength
     is chosen, or "forget" is pressed.
+
+    Args:
+        start: the defence it begins with, a key of `queen_ref.simplex.STRENGTHS`.
 
     Returns:
         An ``ipywidgets.VBox``; make it the last line of a cell.
@@ -37,7 +39,7 @@ def simplex_explorer():
 
     menu = widgets.Dropdown(
         options=[(title, name) for name, title in TITLES.items()],
-        value="rounding", description="defence",
+        value=start, description="defence",
     )  # fmt: skip
     first = widgets.FloatSlider(0.62, min=0, max=1, step=0.01, description="y of class 1")
     share = widgets.FloatSlider(0.7, min=0, max=1, step=0.01, description="class 2 : rest")
@@ -78,20 +80,13 @@ def simplex_explorer():
     return widgets.VBox([*rows, status, picture])
 
 
-def show_simplex_explorer():
+def show_simplex_explorer(start: str = "rounding"):
     """The explorer where a kernel can answer it, and one sentence in the built book.
 
     Example:
         >>> box = show_simplex_explorer()
     """
-    if os.environ.get("QUEEN_BOOK") == "1":
-        from IPython.display import HTML
-
-        return HTML(
-            "<p><em>This page has no kernel: the explorer appears when you run the notebook. "
-            "The figure above has the same defences on a fixed grid of posteriors.</em></p>"
-        )
-    return simplex_explorer()
+    return in_a_kernel(lambda: simplex_explorer(start), "Look at the figure above instead.")
 
 
 def draw(y, answer) -> tuple[str, str]:

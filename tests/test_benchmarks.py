@@ -16,7 +16,7 @@ def test_quick_run_saves_every_part(tmp_path, capsys):
     main(["--quick", "--rounds", "1", "--out", str(out)])
     result = json.loads(out.read_text())
     parts = {row["part"] for row in result["rows"]}
-    assert parts == {"queen", "one at a time", "defences", "scaling", "training"}
+    assert parts == {"queen", "one at a time", "defences", "scaling", "training", "explorers"}
     assert {"processor", "device", "torch"} <= set(result["machine"])
     assert all(row["low"] <= row["median"] <= row["high"] for row in result["rows"])
     printed = capsys.readouterr().out

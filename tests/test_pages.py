@@ -220,6 +220,15 @@ def test_the_offline_zip_opens_from_disk(browser, tmp_path):
     check_clean(browser, page.parents[1].as_uri())
 
 
+def test_the_pdf_holds_the_whole_book(browser, tmp_path):
+    command = [sys.executable, ROOT / "book" / "pdf.py", "--out", tmp_path]
+    printed = subprocess.run(command, capture_output=True, text=True)
+    assert printed.returncode == 0, printed.stderr[-2000:]
+    content = Path(printed.stdout.splitlines()[-1]).read_bytes()
+    assert content.startswith(b"%PDF-") and content.rstrip().endswith(b"%%EOF")
+    assert content.count(b"/Type /Page\n") > 100
+
+
 def test_some_slider_works_in_some_chapter(origin, browser):
     """Guards the checks above: a book whose sliders are never found would pass them."""
     for page in chapters():

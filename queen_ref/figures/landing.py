@@ -1,0 +1,84 @@
+"""The figure of the first page: choose a defence, see what every thief gets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from queen_ref import plots
+
+NAMES = {
+    "none": "no defence",
+    "top1": "top-1 only",
+    "rounding": "rounding",
+    "reverse-sigmoid": "Reverse Sigmoid",
+    "mad": "MAD",
+    "am": "adaptive misinformation",
+    "modelguard-w": "ModelGuard-W",
+    "modelguard-s": "ModelGuard-S",
+    "queen": "QUEEN",
+    "queen-exact": "QUEEN, exact",
+    "queen-strict": "QUEEN, strict",
+}
+THIEVES = {
+    "naive": "trains on the answers",
+    "top1": "trains on the labels",
+    "s4l": "learns rotations too",
+    "smoothing": "asks thrice",
+    "ddae": "undoes the defence",
+    "ddae+": "undoes it, knows all",
+    "bayes": "averages over it, knows all",
+}
+
+
+def stolen_film(rows: Sequence[dict], height: int = 340):
+    """A bar for every thief; a slider chooses the defence. It needs no kernel.
+
+    A bar is the mean over the seeds, its whisker goes from the worst seed to the best. The line is
+    the accuracy of the answers that an honest user gets after as many queries. A thief that was not
+    measured against a defence has no bar.
+
+    Args:
+        rows: of `queen_ref.arena.summarise`, of one profile, pool and policy.
+        height: in pixels.
+
+    Returns:
+        A ``plotly.graph_objects.Figure`` with one frame for each defence.
+
+    Raises:
+        ValueError: fewer than two defences.
+
+    Example:
+        >>> fig = stolen_film([row for row in rows if row["policy"] == "random"])
+    """
+    defenses = [name for name in NAMES if any(row["defense"] == name for row in rows)]
+    if len(defenses) < 2:
+        raise ValueError("expected rows of two defences or more")
+    frames = [_frame([row for row in rows if row["defense"] == name]) for name in defenses]
+    fig = plots.figure(x="share of test images right", height=height).add_traces(frames[0])
+    fig.update_xaxes(range=[0, 1.02])
+    fig.update_yaxes(categoryorder="array", categoryarray=list(THIEVES.values())[::-1])
+    fig.update_layout(legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})
+    return plots.add_slider(fig, frames, [NAMES[name] for name in defenses], prefix="defence: ")
+
+
+def _frame(rows: Sequence[dict]) -> list[dict]:
+    stolen = {row["attack"]: row for row in rows}
+    found = [stolen.get(name) for name in THIEVES]
+    values = [row and row["substitute_accuracy"] for row in found]
+    above = [row and row["substitute_accuracy_max"] - row["substitute_accuracy"] for row in found]
+    below = [row and row["substitute_accuracy"] - row["substitute_accuracy_min"] for row in found]
+    kept = stolen["naive"]["protected_accuracy_after"]
+    words = list(THIEVES.values())
+    return [
+        {
+            "type": "bar", "orientation": "h", "y": words, "x": values, "name": "the thief's copy",
+            "marker": {"color": plots.ROLES["substitute"]},
+            "error_x": {"array": above, "arrayminus": below, "thickness": 1.5},
+            "hovertemplate": "%{y}: %{x:.3f}<extra></extra>",
+        },
+        {
+            "type": "scatter", "mode": "lines", "x": [kept] * len(words), "y": words,
+            "name": "an honest user's answers", "hovertemplate": "%{x:.3f}<extra></extra>",
+            "line": {"color": plots.ROLES["victim"], "width": 3},
+        },
+    ]  # fmt: skip

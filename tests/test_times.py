@@ -1,0 +1,30 @@
+"""The program that measures how long chapters take."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "book"))
+
+import times  # noqa: E402
+
+
+def test_a_wrong_profile_is_refused():
+    command = [sys.executable, ROOT / "book" / "times.py", "--profiles", "smoke,fast"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2 and "expected some of smoke,cpu,gpu, got 'fast'" in done.stderr
+
+
+def test_it_measures_what_is_not_measured_yet(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(times, "measure", lambda path, profile: asked.append(path.stem) or {
+        "seconds": 1.0})  # fmt: skip
+    out = tmp_path / "times.json"
+    out.write_text(json.dumps({"04_gradient_reverse": {"smoke": {"seconds": 9.0}}}))
+    monkeypatch.setattr(sys, "argv", ["times.py", "--profiles", "smoke", "--out", str(out)])
+    assert times.main() == 0
+    written = json.loads(out.read_text())
+    assert "04_gradient_reverse" not in asked and len(asked) == len(written) - 1
+    assert written["04_gradient_reverse"]["smoke"]["seconds"] == 9.0
