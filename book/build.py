@@ -6,12 +6,15 @@
 
 import argparse
 import hashlib
+import json
 import logging
 import os
 import platform
 import shutil
 import subprocess
 import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import yaml
@@ -68,24 +71,41 @@ def environment() -> dict[str, str]:
 
 
 def execute_notebooks() -> None:
-    """Fill the cache, one notebook a core. Sphinx would execute them one after another.
+    """Fill the cache, one notebook a core, the longest first. Sphinx would take one after another.
 
     A notebook that fails here is executed again by the build, which reports it.
     """
-    from jupyter_cache import get_cache
-    from jupyter_cache.executors import load_executor
-
-    settings = yaml.safe_load((ROOT / "_config.yml").read_text())["execute"]
-    cache = get_cache(ROOT / settings["cache"])
+    times = json.loads((ROOT / "book" / "results" / "times.json").read_text())
+    paths = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.md"))
+    paths.sort(key=lambda p: -times.get(p.stem, {}).get("cpu", {}).get("seconds", 0))
+    cache = open_cache()
     for record in cache.list_project_records():
         cache.remove_nb_from_project(record.pk)  # or a notebook that is gone would be missed
-    for path in sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.md")):
+    for path in paths:
         cache.add_nb_to_project(str(path), read_data={"name": "myst_nb_md", "type": "plugin"})
-    logger = logging.getLogger("notebooks")
-    logger.setLevel(21)  # jupyter-cache's level for "executing", "done"; lower ones are noise
-    executor = load_executor("temp-parallel", cache, logger)
     print("Executing the notebooks whose results are not in the cache", flush=True)
-    executor.run_and_cache(timeout=settings["timeout"])
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(execute, paths))
+
+
+def open_cache():
+    from jupyter_cache import get_cache
+
+    settings = yaml.safe_load((ROOT / "_config.yml").read_text())["execute"]
+    return get_cache(ROOT / settings["cache"])
+
+
+def execute(path: Path) -> None:
+    from jupyter_cache.executors import load_executor
+
+    timeout = yaml.safe_load((ROOT / "_config.yml").read_text())["execute"]["timeout"]
+    start = time.monotonic()
+    executor = load_executor("temp-serial", open_cache(), logging.getLogger("notebooks"))
+    done = executor.run_and_cache(filter_uris=[str(path)], timeout=timeout)
+    if done.succeeded:
+        print(f"{path.stem}: {time.monotonic() - start:.0f} s", flush=True)
+    elif done.excepted or done.errored:
+        print(f"{path.stem}: failed", flush=True)
 
 
 def jupyter_book(*options: str) -> int:

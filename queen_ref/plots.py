@@ -129,17 +129,19 @@ def add_disc(fig, center, radius: float, color: str = ROLES["neutral"], name: st
     )
 
 
-def add_slider(fig, frames, labels, prefix: str = ""):
+def add_slider(fig, frames, labels, prefix: str = "", first: int = 0):
     """Let a slider choose what the figure shows; it needs no kernel.
 
     Args:
-        fig: a figure that shows the first state; it is also returned.
+        fig: a figure that shows the frame `first`; it is also returned.
         frames: for each position of the slider the list of traces that replace the figure's first
             ones, in their order.
         labels, prefix: what the slider calls each position (all different), and before it.
+        first: where the slider stands before anybody moves it.
 
     Raises:
-        ValueError: not as many labels as frames, fewer than two, or two labels alike.
+        ValueError: not as many labels as frames, fewer than two, two labels alike, or no frame
+            `first`.
 
     Example:
         >>> frames = [[{"type": "scatter", "x": [0, 1], "y": [0, r]}] for r in (1, 2)]
@@ -148,12 +150,15 @@ def add_slider(fig, frames, labels, prefix: str = ""):
     labels = [str(label) for label in labels]
     if not (len(frames) == len(labels) == len(set(labels)) >= 2):
         raise ValueError(f"expected one label for each of 2+ frames; got {len(frames)}, {labels}")
+    if not 0 <= first < len(frames):
+        raise ValueError(f"first: expected 0 to {len(frames) - 1}, got {first}")
     now = {"mode": "immediate", "frame": {"duration": 0, "redraw": True},
            "transition": {"duration": 0}}  # fmt: skip
     fig.frames = [{"data": f, "name": label} for f, label in zip(frames, labels, strict=True)]
     steps = [{"label": label, "method": "animate", "args": [[label], now]} for label in labels]
     # Below the title of the x axis.
-    slider = {"steps": steps, "currentvalue": {"prefix": prefix}, "pad": {"t": 45, "b": 5}}
+    slider = {"steps": steps, "active": first, "currentvalue": {"prefix": prefix},
+              "pad": {"t": 45, "b": 5}}  # fmt: skip
     fig.update_layout(sliders=[slider], height=(fig.layout.height or 430) + 70)
     return fig
 

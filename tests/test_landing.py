@@ -25,12 +25,28 @@ def test_a_frame_shows_what_was_recorded(rows):
     fig = stolen_film(rows)
     frames = {frame.name: frame.data for frame in fig.frames}
     assert len(frames) == len({row["defense"] for row in rows})
-    bars, line = frames["ModelGuard-W"]
+    bars, line, missing = frames["ModelGuard-W"]
+    assert not missing.y
     for row in rows:
         if row["defense"] == "modelguard-w":
             place = list(bars.y).index(THIEVES[row["attack"]])
             assert bars.x[place] == row["substitute_accuracy"]
     assert len(set(line.x)) == 1
+
+
+def test_a_thief_without_a_number_is_said_to_be_unmeasured(rows):
+    frame = next(f for f in stolen_film(rows).frames if f.name == "no defence")
+    bars, _, missing = frame.data
+    assert set(missing.y) == {y for y, x in zip(bars.y, bars.x, strict=True) if x is None} != set()
+
+
+def test_the_figure_begins_with_the_chosen_defence(rows):
+    fig = stolen_film(rows, first="mad")
+    slider = fig.layout.sliders[0]
+    assert slider.steps[slider.active].label == "MAD"
+    assert fig.data[0].x == fig.frames[slider.active].data[0].x
+    with pytest.raises(ValueError, match="first"):
+        stolen_film(rows, first="moat")
 
 
 def test_one_defence_is_nothing_to_choose_from(rows):

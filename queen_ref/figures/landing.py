@@ -30,22 +30,23 @@ THIEVES = {
 }
 
 
-def stolen_film(rows: Sequence[dict], height: int = 340):
+def stolen_film(rows: Sequence[dict], first: str = "queen-strict", height: int = 300):
     """A bar for every thief; a slider chooses the defence. It needs no kernel.
 
     A bar is the mean over the seeds, its whisker goes from the worst seed to the best. The line is
     the accuracy of the answers that an honest user gets after as many queries. A thief that was not
-    measured against a defence has no bar.
+    measured against a defence has no bar, and the figure says so.
 
     Args:
         rows: of `queen_ref.arena.summarise`, of one profile, pool and policy.
+        first: the defence to begin with.
         height: in pixels.
 
     Returns:
         A ``plotly.graph_objects.Figure`` with one frame for each defence.
 
     Raises:
-        ValueError: fewer than two defences.
+        ValueError: fewer than two defences, or none of them `first`.
 
     Example:
         >>> fig = stolen_film([row for row in rows if row["policy"] == "random"])
@@ -53,12 +54,16 @@ def stolen_film(rows: Sequence[dict], height: int = 340):
     defenses = [name for name in NAMES if any(row["defense"] == name for row in rows)]
     if len(defenses) < 2:
         raise ValueError("expected rows of two defences or more")
+    if first not in defenses:
+        raise ValueError(f"first: expected one of {', '.join(defenses)}, got {first!r}")
     frames = [_frame([row for row in rows if row["defense"] == name]) for name in defenses]
-    fig = plots.figure(x="share of test images right", height=height).add_traces(frames[0])
+    at = defenses.index(first)
+    fig = plots.figure(x="share of test images right", height=height).add_traces(frames[at])
     fig.update_xaxes(range=[0, 1.02])
     fig.update_yaxes(categoryorder="array", categoryarray=list(THIEVES.values())[::-1])
     fig.update_layout(legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})
-    return plots.add_slider(fig, frames, [NAMES[name] for name in defenses], prefix="defence: ")
+    labels = [NAMES[name] for name in defenses]
+    return plots.add_slider(fig, frames, labels, prefix="defence: ", first=at)
 
 
 def _frame(rows: Sequence[dict]) -> list[dict]:
@@ -69,6 +74,7 @@ def _frame(rows: Sequence[dict]) -> list[dict]:
     below = [row and row["substitute_accuracy"] - row["substitute_accuracy_min"] for row in found]
     kept = stolen["naive"]["protected_accuracy_after"]
     words = list(THIEVES.values())
+    missing = [thief for thief, value in zip(words, values, strict=True) if value is None]
     return [
         {
             "type": "bar", "orientation": "h", "y": words, "x": values, "name": "the thief's copy",
@@ -80,5 +86,10 @@ def _frame(rows: Sequence[dict]) -> list[dict]:
             "type": "scatter", "mode": "lines", "x": [kept] * len(words), "y": words,
             "name": "an honest user's answers", "hovertemplate": "%{x:.3f}<extra></extra>",
             "line": {"color": plots.ROLES["victim"], "width": 3},
+        },
+        {
+            "type": "scatter", "mode": "text", "x": [0.01] * len(missing), "y": missing,
+            "text": ["not measured"] * len(missing), "textposition": "middle right",
+            "textfont": {"color": "#595959"}, "hoverinfo": "skip", "showlegend": False,
         },
     ]  # fmt: skip
