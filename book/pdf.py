@@ -33,7 +33,9 @@ const style = document.createElement('style');
 style.textContent = `
   .qr-controls, .bd-header, .bd-sidebar, .prev-next-area, .headerlink, .copybtn { display: none }
   .toggle-hidden, .admonition.toggle-hidden > * { visibility: visible; height: auto; opacity: 1 }
-  figure.qr-figure, div.cell_output { break-inside: avoid }
+  [id^='document-'] + section { break-before: page }
+  .bd-content :not(figure, figure *, tr) { break-inside: auto !important }
+  figure.qr-figure { break-inside: avoid }
   pre { white-space: pre-wrap; overflow-wrap: anywhere }`;
 document.head.append(style);
 document.querySelectorAll('.toggle-hidden').forEach((e) => e.classList.remove('toggle-hidden'));
@@ -43,11 +45,13 @@ document.querySelectorAll('.toggle-hidden').forEach((e) => e.classList.remove('t
 def one_page() -> Path:
     """All pages as one HTML file, from the notebooks that are executed already."""
     command = [Path(sys.executable).with_name("jupyter-book"), "build", ROOT]
-    command += ["--builder", "custom", "--custom-builder", "singlehtml", "--quiet"]
+    command += ["--builder", "singlehtml", "--quiet"]
     done = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"expected one page, got: {done.stderr[-2000:]}")
-    return BUILD / "singlehtml" / "index.html"
+    # It is written for the top folder, whose file only leads to it.
+    folder = BUILD / "singlehtml"
+    return (folder / "book" / "index.html").replace(folder / "index.html")
 
 
 def printed(page: Path) -> bytes:
@@ -71,7 +75,7 @@ def printed(page: Path) -> bytes:
             end = time.monotonic() + PATIENCE
             while left := browser.execute_script(DRAWN):
                 if time.monotonic() > end:
-                    raise RuntimeError(f"expected every figure and equation drawn, {left} are not")
+                    raise RuntimeError(f"{left} figures or equations are not drawn: two of one name?")
                 time.sleep(1)
             answer = browser.execute_cdp_cmd("Page.printToPDF", {
                 "printBackground": True, "preferCSSPageSize": False, "scale": 0.8,

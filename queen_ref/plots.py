@@ -170,7 +170,7 @@ def show(fig, name: str, alt: str):
 
     Args:
         fig: a plotly figure with at least one trace.
-        name: unique on its page, of the letters a-z, digits and ``-``.
+        name: unique in the book, of the letters a-z, digits and ``-``.
         alt: what the figure shows, for readers who cannot see it; at least 20 characters.
 
     Returns:
