@@ -75,7 +75,7 @@ def printed(page: Path) -> bytes:
             end = time.monotonic() + PATIENCE
             while left := browser.execute_script(DRAWN):
                 if time.monotonic() > end:
-                    raise RuntimeError(f"{left} figures or equations are not drawn: two of one name?")
+                    raise RuntimeError(f"{left} figures or equations not drawn: two of one name?")
                 time.sleep(1)
             answer = browser.execute_cdp_cmd("Page.printToPDF", {
                 "printBackground": True, "preferCSSPageSize": False, "scale": 0.8,
