@@ -100,3 +100,47 @@ def test_no_number_on_the_departures_page_is_typed_by_hand():
     prose = re.sub(r"```\{code-cell\}.*?```", "", page, flags=re.S).split("(departs-run)=")[1]
     found = re.findall(r"\d+\.?\d* ?(?:%|percent)", prose)
     assert set(found) <= {"5 %"}, found  # the feature walk's step
+
+
+CHAPTERS = sorted(ROOT.glob("notebooks/[0-9][0-9]_*.md"))
+# In the glossary, and words of every day too.
+EVERYDAY = {"inside", "novel", "recovery", "smoothing"}
+NOT_PROSE = [
+    r"```(?:\{code-cell\}|sh|python|text).*?```",
+    r"\$\$.*?\$\$(?: \(eq-[\w-]+\))?",
+    r"<summary>.*?</summary>",  # a quiz's answer is HTML and cannot hold a link
+    r"\{eq\}`.*?`",
+    r"(?m:^#.*?$|^:label:.*?$)",
+]
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_a_chapter_links_the_terms_it_uses(path):
+    glossary = (BOOK / "glossary.md").read_text().splitlines()
+    terms = {line.lower() for line in glossary if re.match(r"[A-Za-z]", line)} - EVERYDAY
+    text = re.sub("|".join(NOT_PROSE), "", path.read_text(), flags=re.S)
+    link = r"\{term\}`(?:[^`<]*<)?([^`>]*)>?`"
+    linked = {" ".join(term.lower().split()) for term in re.findall(link, text)}
+    words = " ".join(re.sub(r"`[^`]*`", "", re.sub(link, "", text)).split())
+    used = {term for term in terms if re.search(rf"\b{re.escape(term)}s?\b", words, re.I)}
+    assert linked, "expected links to the glossary"
+    assert not used - linked, f"never linked: {', '.join(sorted(used - linked))}"
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_a_chapter_has_all_its_parts(path):
+    text = path.read_text()
+    for part in ("After this chapter you can", "Key points", "## Quiz"):
+        assert text.count(part) == 1, part
+    assert text.count('<details class="quiz"') >= 9, "expected three questions of three answers"
+    exercises = re.findall(r"\{exercise(?:-start)?\}.*?:label: ([\w-]+)", text, re.S)
+    solutions = re.findall(r"\{solution(?:-start)?\} ([\w-]+)", text)
+    assert exercises == solutions and len(exercises) >= 4
+
+
+def test_every_figure_of_the_book_has_a_name_of_its_own():
+    """On one page, as in the PDF, plotly finds a figure by its name."""
+    text = "".join(path.read_text() for path in [*CHAPTERS, *BOOK.glob("*.md")])
+    names = re.findall(r'plots\.show\(\s*[^"]*?"([a-z0-9-]+)",', text)
+    assert len(names) > 40
+    assert len(set(names)) == len(names), sorted(n for n in set(names) if names.count(n) > 1)
