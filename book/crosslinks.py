@@ -162,9 +162,13 @@ def times_table() -> str:
     """The recorded times of all chapters, as a MyST table."""
     times = json.loads((ROOT / "book" / "results" / "times.json").read_text())
     lines = ["| chapter | `smoke` | `cpu` | `gpu` |", "| --- | --- | --- | --- |"]
-    for chapter, runs in sorted(times.items()):
-        took = [in_words(runs[p]["seconds"]) if p in runs else "-" for p in ("smoke", "cpu", "gpu")]
-        lines.append(f"| {{doc}}`/notebooks/{chapter}` | {' | '.join(took)} |")
+    rows = {f"{{doc}}`/notebooks/{name}`": [runs] for name, runs in sorted(times.items())}
+    for name, chapters in {**rows, "all": list(times.values())}.items():
+        took = []
+        for profile in ("smoke", "cpu", "gpu"):
+            known = [runs[profile]["seconds"] for runs in chapters if profile in runs]
+            took.append(in_words(sum(known)) if len(known) == len(chapters) else "-")
+        lines.append(f"| {name} | {' | '.join(took)} |")
     runs = [run for chapter in times.values() for run in chapter.values()]
     devices = sorted({f"{run['device']}, torch {run['torch']}, {run['date']}" for run in runs})
     return "\n".join([*lines, "", f"Measured on: {'; '.join(devices)}. A dash: not measured yet."])

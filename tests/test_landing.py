@@ -27,17 +27,27 @@ def test_a_frame_shows_what_was_recorded(rows):
     assert len(frames) == len({row["defense"] for row in rows})
     bars, line, missing = frames["ModelGuard-W"]
     assert not missing.y
+    shown = dict(zip(bars.y, bars.x, strict=True))
     for row in rows:
         if row["defense"] == "modelguard-w":
-            place = list(bars.y).index(THIEVES[row["attack"]])
-            assert bars.x[place] == row["substitute_accuracy"]
+            assert shown[THIEVES[row["attack"]]] == row["substitute_accuracy"]
     assert len(set(line.x)) == 1
 
 
-def test_a_thief_without_a_number_is_said_to_be_unmeasured(rows):
+def test_the_labels_of_a_defence_that_keeps_them_are_those_of_top1(rows):
+    def bar(defense, attack):
+        frame = next(f for f in stolen_film(rows).frames if f.name == NAMES[defense])
+        return dict(zip(frame.data[0].y, frame.data[0].x, strict=True))[THIEVES[attack]]
+
+    assert bar("modelguard-w", "top1") == bar("mad", "top1") == bar("top1", "naive")
+    assert bar("queen-strict", "top1") < bar("top1", "naive")
+
+
+def test_where_there_is_no_defence_there_is_nothing_to_undo(rows):
     frame = next(f for f in stolen_film(rows).frames if f.name == "no defence")
     bars, _, missing = frame.data
-    assert set(missing.y) == {y for y, x in zip(bars.y, bars.x, strict=True) if x is None} != set()
+    empty = {y for y, x in zip(bars.y, bars.x, strict=True) if x is None}
+    assert set(missing.y) == empty == {THIEVES[name] for name in ("ddae", "ddae+", "bayes")}
 
 
 def test_the_figure_begins_with_the_chosen_defence(rows):

@@ -119,7 +119,7 @@ def recovery_film(clean, labels: dict):
         >>> p = np.linspace(0.5, 0.999, 50)
         >>> fig = recovery_film(p, {"rounding": {"none": p.round(1), "top1": np.ones(50)}})
     """
-    odds, ticks = _log_odds(clean), (0.5, 0.9, 0.99, 0.999, 0.9999)
+    odds, ticks = _log_odds(clean), (0.5, 0.9, 0.99, 0.999)
     names = list(next(iter(labels.values())))
     frames = [
         [_dots(odds, targets[name], number) for number, targets in enumerate(labels.values())]
@@ -174,8 +174,9 @@ def errors(values: dict):
             _line_of_dots(fig, name, found[name], number, row=1, col=column)
         fig.add_vline(x=float(np.mean(found[names[0]])), row=1, col=column,
                       line={"color": "#444", "dash": "dot", "width": 1.5})  # fmt: skip
-        top = max(max(scores) for scores in found.values())
-        fig.update_xaxes(range=[-0.06 * top, 1.1 * top], row=1, col=column)
+    # One scale for all: the eye compares across panels.
+    top = max(max(scores) for found in values.values() for scores in found.values())
+    fig.update_xaxes(range=[-0.06 * top, 1.1 * top])
     fig.update_xaxes(title_text="mean L1 to the victim's answer", row=1, col=(len(values) + 1) // 2)
     fig.update_yaxes(categoryorder="array", categoryarray=names[::-1])
     return fig

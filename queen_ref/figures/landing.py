@@ -21,12 +21,12 @@ NAMES = {
 }
 THIEVES = {
     "naive": "trains on the answers",
-    "top1": "trains on the labels",
-    "s4l": "learns rotations too",
-    "smoothing": "asks thrice",
-    "ddae": "undoes the defence",
-    "ddae+": "undoes it, knows all",
-    "bayes": "averages over it, knows all",
+    "top1": "trains on the labels (top-1)",
+    "s4l": "learns rotations too (S4L)",
+    "smoothing": "asks thrice (smoothing)",
+    "ddae": "undoes the defence (D-DAE)",
+    "ddae+": "the same, knows all (D-DAE+)",
+    "bayes": "looks it up, knows all (p-Bayes)",
 }
 
 
@@ -34,8 +34,9 @@ def stolen_film(rows: Sequence[dict], first: str = "queen-strict", height: int =
     """A bar for every thief; a slider chooses the defence. It needs no kernel.
 
     A bar is the mean over the seeds, its whisker goes from the worst seed to the best. The line is
-    the accuracy of the answers that an honest user gets after as many queries. A thief that was not
-    measured against a defence has no bar, and the figure says so.
+    the accuracy of the answers that an honest user gets after as many queries. The grid has no
+    cell for the labels of a defence that keeps them, for these are the labels of the defence
+    `top1`; and none for undoing a defence that is not there.
 
     Args:
         rows: of `queen_ref.arena.summarise`, of one profile, pool and policy.
@@ -46,7 +47,7 @@ def stolen_film(rows: Sequence[dict], first: str = "queen-strict", height: int =
         A ``plotly.graph_objects.Figure`` with one frame for each defence.
 
     Raises:
-        ValueError: fewer than two defences, or none of them `first`.
+        ValueError: fewer than two defences, or none of them `first` or `top1`.
 
     Example:
         >>> fig = stolen_film([row for row in rows if row["policy"] == "random"])
@@ -56,14 +57,18 @@ def stolen_film(rows: Sequence[dict], first: str = "queen-strict", height: int =
         raise ValueError("expected rows of two defences or more")
     if first not in defenses:
         raise ValueError(f"first: expected one of {', '.join(defenses)}, got {first!r}")
-    frames = [_frame([row for row in rows if row["defense"] == name]) for name in defenses]
+    labels = [row for row in rows if (row["attack"], row["defense"]) == ("naive", "top1")]
+    if not labels:
+        raise ValueError("expected a row of the naive thief against top1")
+    kept = {**labels[0], "attack": "top1"}
+    frames = [_frame([kept, *(r for r in rows if r["defense"] == name)]) for name in defenses]
     at = defenses.index(first)
     fig = plots.figure(x="share of test images right", height=height).add_traces(frames[at])
     fig.update_xaxes(range=[0, 1.02])
     fig.update_yaxes(categoryorder="array", categoryarray=list(THIEVES.values())[::-1])
     fig.update_layout(legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})
-    labels = [NAMES[name] for name in defenses]
-    return plots.add_slider(fig, frames, labels, prefix="defence: ", first=at)
+    names = [NAMES[name] for name in defenses]
+    return plots.add_slider(fig, frames, names, prefix="defence: ", first=at)
 
 
 def _frame(rows: Sequence[dict]) -> list[dict]:
@@ -84,12 +89,13 @@ def _frame(rows: Sequence[dict]) -> list[dict]:
         },
         {
             "type": "scatter", "mode": "lines", "x": [kept] * len(words), "y": words,
-            "name": "an honest user's answers", "hovertemplate": "%{x:.3f}<extra></extra>",
+            "name": "answers to an honest user, afterwards",
             "line": {"color": plots.ROLES["victim"], "width": 3},
+            "hovertemplate": "%{x:.3f}<extra></extra>",
         },
         {
             "type": "scatter", "mode": "text", "x": [0.01] * len(missing), "y": missing,
-            "text": ["not measured"] * len(missing), "textposition": "middle right",
+            "text": ["nothing to undo"] * len(missing), "textposition": "middle right",
             "textfont": {"color": "#595959"}, "hoverinfo": "skip", "showlegend": False,
         },
     ]  # fmt: skip
