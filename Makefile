@@ -32,7 +32,7 @@ $(STAMP): requirements.lock pyproject.toml
 		echo "Making $(VENV) with $$($(PYTHON) --version)"; $(PYTHON) -m venv --clear $(VENV); fi
 	@echo "Installing from requirements.lock into $(VENV) (about 6 GB on disk, minutes the first time)"
 	@if [ ! -x $(BIN)/uv ]; then $(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.5,<1'; fi
-	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet -r requirements.lock
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --compile-bytecode -r requirements.lock
 	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $(STAMP)
 	@echo "Ready: $(BIN)/python"
