@@ -54,9 +54,20 @@ def write_plotly() -> None:
         path.write_text(text, encoding="utf-8")
 
 
+def write_profile() -> None:
+    """IPython's settings for the kernels, in place of the user's, whose startup files may do much.
+
+    They warn that their connection is not encrypted. It never leaves this machine.
+    """
+    folder = BUILD / "ipython" / "profile_default"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "ipython_kernel_config.py").write_text("get_config().IPKernelApp.log_level = 40\n")
+
+
 def environment() -> dict[str, str]:
     # Progress bars are for those who wait: in a page they leave empty boxes.
     env = dict(os.environ, QUEEN_BOOK="1", PYTHONHASHSEED="0", TQDM_DISABLE="1")
+    env["IPYTHONDIR"] = str(BUILD / "ipython")
     # One thread a notebook, for they run side by side, and the same number everywhere:
     # floating-point sums depend on it.
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
@@ -153,6 +164,7 @@ def main() -> int:
     page = parser.parse_args().page
     forget_stale_results()
     write_plotly()
+    write_profile()
     os.environ.update(environment())
     return build_page(page) if page else build_book()
 
