@@ -30,7 +30,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@# An environment whose interpreter is gone, or too old or too new, is made again.
 	@if ! $(BIN)/python $(FITS) 2>/dev/null; then \
 		echo "Making $(VENV) with $$($(PYTHON) --version)"; $(PYTHON) -m venv --clear $(VENV); fi
-	@echo "Installing from requirements.lock into $(VENV) (about 6 GB on disk, minutes the first time)"
+	@echo "Installing from requirements.lock into $(VENV) (about 7 GB on disk, minutes the first time)"
 	@if [ ! -x $(BIN)/uv ]; then $(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.5,<1'; fi
 	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --compile-bytecode -r requirements.lock
 	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation -e .
@@ -43,7 +43,7 @@ book: $(STAMP)  ## Execute the notebooks and build _build/html; warnings are err
 page: $(STAMP)  ## Build one page while writing it: make page NAME=notebooks/03_sensitivity
 	@$(BIN)/python book/build.py --page $(NAME)
 
-test: $(STAMP) lint browser unit notebooks book pages  ## Everything; 20 to 40 minutes on 2 cores
+test: $(STAMP) lint browser unit notebooks book pages  ## Everything; 20 to 50 minutes on 2 cores
 	@echo "All tests passed."
 
 unit: $(STAMP)  ## The fast tests only

@@ -51,7 +51,7 @@ def running_line(profile: str, seed: int, chapter: str) -> None:
     print(f"Measured: {measured(chapter)}.")
     if not torch.cuda.is_available():
         print("No GPU: the profile cpu is made for that. To have one on Colab: Runtime,")
-        print('Change runtime type; then set profile = "gpu" in the parameters cell.')
+        print('Change runtime type, bring the data (see Setup), and set profile = "gpu".')
 
 
 def device_name() -> str:

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import queen_ref as qr
@@ -132,11 +132,14 @@ def test_a_class_without_extent_has_an_empty_region():
 
 
 @given(alpha=st.floats(0.05, 10), share=st.floats(0, 10), radius=st.floats(1e-3, 1e3))
+@example(alpha=1.0, share=1.0, radius=32.315473935893806)  # no float32
 def test_sensitivity_is_one_half_on_the_rim_and_falls_with_distance(alpha, share, radius):
     sqs = qr.single_query_sensitivity
     near = torch.tensor(share * radius, dtype=torch.float64)
     assert float(sqs(near * 1.1, radius, alpha)) <= float(sqs(near, radius, alpha))
-    assert (float(sqs(near, radius, alpha)) > 0.5) == (float(near) < radius)
+    # Next to the rim erfc is 1 to the last digit.
+    if share == 1 or abs(share - 1) > 1e-9:
+        assert (float(sqs(near, radius, alpha)) > 0.5) == (float(near) < radius)
     assert float(sqs(torch.tensor(radius), radius, alpha)) == pytest.approx(0.5)
 
 

@@ -46,7 +46,12 @@ def single_query_sensitivity(
     >>> single_query_sensitivity(torch.tensor([0.0, 1.0, 3.0]), 1.0)
     tensor([0.9214, 0.5000, 0.0023])
     """
-    distance, radius = torch.as_tensor(distance), torch.as_tensor(radius)
+    given = [v for v in (distance, radius) if torch.is_tensor(v) and v.is_floating_point()]
+    # A plain number takes the tensor's precision: rounded to another, it would move the rim.
+    dtype = given[0].dtype if len(given) == 1 else None
+    distance, radius = (
+        v if torch.is_tensor(v) else torch.as_tensor(v, dtype=dtype) for v in (distance, radius)
+    )
     check_number("alpha", alpha, low=0, above=True)
     if not bool((distance >= 0).all()):
         raise ValueError("distance: expected non-negative numbers")
