@@ -94,7 +94,7 @@ def execute_notebooks() -> None:
         cache.remove_nb_from_project(record.pk)  # or a notebook that is gone would be missed
     for path in paths:
         cache.add_nb_to_project(str(path), read_data={"name": "myst_nb_md", "type": "plugin"})
-    print("Executing the notebooks whose results are not in the cache", flush=True)
+    print("Executing the notebooks whose results are not in the cache: minutes each", flush=True)
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(execute, paths))
 
