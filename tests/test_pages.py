@@ -196,6 +196,8 @@ def test_page_fits_a_phone(page, origin, browser):
     browser.set_window_size(500, 900)
     wide = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
     wait_until(lambda: browser.execute_script(wide) <= 1, f"{page} scrolls sideways", seconds=5)
+    assert browser.execute_script("return window.innerWidth") <= 500, "the window stayed wide"
+    assert browser.execute_script(wide) <= 1, f"{page} scrolls sideways"
 
 
 def chapters() -> list[str]:
