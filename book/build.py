@@ -99,20 +99,23 @@ def execute_notebooks() -> None:
         list(pool.map(execute, paths))
 
 
+def settings() -> dict:
+    return yaml.safe_load((ROOT / "_config.yml").read_text())["execute"]
+
+
 def open_cache():
     from jupyter_cache import get_cache
 
-    settings = yaml.safe_load((ROOT / "_config.yml").read_text())["execute"]
-    return get_cache(ROOT / settings["cache"])
+    return get_cache(ROOT / settings()["cache"])
 
 
 def execute(path: Path) -> None:
+    """Run one notebook that waits in the cache, unless its results are there."""
     from jupyter_cache.executors import load_executor
 
-    timeout = yaml.safe_load((ROOT / "_config.yml").read_text())["execute"]["timeout"]
     start = time.monotonic()
     executor = load_executor("temp-serial", open_cache(), logging.getLogger("notebooks"))
-    done = executor.run_and_cache(filter_uris=[str(path)], timeout=timeout)
+    done = executor.run_and_cache(filter_uris=[str(path)], timeout=settings()["timeout"])
     if done.succeeded:
         print(f"{path.stem}: {time.monotonic() - start:.0f} s", flush=True)
     elif done.excepted or done.errored:

@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from queen_ref import plots
+from queen_ref.simplex import TITLES
 
 NAMES = {
     "none": "no defence",
-    "top1": "top-1 only",
-    "rounding": "rounding",
-    "reverse-sigmoid": "Reverse Sigmoid",
-    "mad": "MAD",
-    "am": "adaptive misinformation",
-    "modelguard-w": "ModelGuard-W",
-    "modelguard-s": "ModelGuard-S",
-    "queen": "QUEEN",
+    **TITLES,
+    "mad": "MAD",  # in the arena always with argmax
+    "queen": "QUEEN",  # all of it, not only its reversed answer
     "queen-exact": "QUEEN, exact",
     "queen-strict": "QUEEN, strict",
 }
