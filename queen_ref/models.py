@@ -83,12 +83,12 @@ def resnet50(shape: tuple[int, int, int], num_classes: int) -> Classifier:
 
 def vgg11_bn(shape: tuple[int, int, int], num_classes: int) -> Classifier:
     """torchvision's VGG11 with batch norm, averaged to D = 512 features, one linear head."""
-    return _vgg(_torchvision().vgg11_bn(weights=None), shape, num_classes)
+    return _vgg("A", shape, num_classes)
 
 
 def vgg16_bn(shape: tuple[int, int, int], num_classes: int) -> Classifier:
     """torchvision's VGG16 with batch norm, averaged to D = 512 features, one linear head."""
-    return _vgg(_torchvision().vgg16_bn(weights=None), shape, num_classes)
+    return _vgg("D", shape, num_classes)
 
 
 BUILDERS = {
@@ -137,11 +137,17 @@ def _resnet(net: nn.Module, shape: tuple[int, int, int], num_classes: int) -> Cl
     return Classifier(net, nn.Linear(width, num_classes))
 
 
-def _vgg(net: nn.Module, shape: tuple[int, int, int], num_classes: int) -> Classifier:
+def _vgg(letter: str, shape: tuple[int, int, int], num_classes: int) -> Classifier:
     channels, height, width = _shape(shape)
-    layers = list(net.features)
+    vgg = _torchvision().vgg
+    # Of torchvision's whole network the head, 120 million weights, would be drawn and thrown away.
+    layers = list(vgg.make_layers(vgg.cfgs[letter], batch_norm=True))
     if channels != 3:
         layers[0] = nn.Conv2d(channels, 64, 3, padding=1)
+    for layer in layers:
+        if isinstance(layer, nn.Conv2d):  # as torchvision begins
+            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+            nn.init.zeros_(layer.bias)
     # Five poolings halve 32 pixels down to 1: a smaller image does with fewer, the first ones.
     pools = [place for place, layer in enumerate(layers) if isinstance(layer, nn.MaxPool2d)]
     for place in reversed(pools[min(height, width).bit_length() - 1 :]):
