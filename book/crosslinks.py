@@ -15,6 +15,7 @@ from types import ModuleType
 import jupytext
 from IPython.core.inputtransformer2 import TransformerManager
 
+from queen_ref.notebook import ran_on
 from queen_ref.progress import in_words
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -170,7 +171,7 @@ def times_table() -> str:
             took.append(in_words(sum(known)) if len(known) == len(chapters) else "-")
         lines.append(f"| {name} | {' | '.join(took)} |")
     runs = [run for chapter in times.values() for run in chapter.values()]
-    devices = sorted({f"{run['device']}, torch {run['torch']}, {run['date']}" for run in runs})
+    devices = sorted({f"{ran_on(run)}, torch {run['torch']}, {run['date']}" for run in runs})
     return "\n".join([*lines, "", f"Measured on: {'; '.join(devices)}. A dash: not measured yet."])
 
 

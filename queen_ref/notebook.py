@@ -87,9 +87,20 @@ def measured(chapter: str) -> str:
     lines = []
     for profile in PROFILES:
         run = times.get(profile)
-        known = run and f"{in_words(run['seconds'])} on {run['device']}"
+        known = run and f"{in_words(run['seconds'])} on {ran_on(run)}"
         lines.append(f"{profile} {known or 'not measured yet'}")
     return "; ".join(lines)
+
+
+def ran_on(run: dict) -> str:
+    """A recorded run's device, and how many chapters shared it.
+
+    Example:
+        >>> ran_on({"device": "CPU, 2 threads"})
+        'CPU, 2 threads'
+    """
+    many = run.get("at_once", 1)
+    return run["device"] + (f", {many} chapters at once" if many > 1 else "")
 
 
 def recorded(name: str):

@@ -19,8 +19,12 @@ def test_a_wrong_profile_is_refused():
 
 def test_it_measures_what_is_not_measured_yet(tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr(times, "measure", lambda path, profile: asked.append(path.stem) or {
-        "seconds": 1.0})  # fmt: skip
+
+    def measure(path, profile, at_once):
+        asked.append(path.stem)
+        return {"seconds": 1.0}
+
+    monkeypatch.setattr(times, "measure", measure)
     out = tmp_path / "times.json"
     out.write_text(json.dumps({"04_gradient_reverse": {"smoke": {"seconds": 9.0}}}))
     monkeypatch.setattr(sys, "argv", ["times.py", "--profiles", "smoke", "--out", str(out)])
@@ -28,3 +32,20 @@ def test_it_measures_what_is_not_measured_yet(tmp_path, monkeypatch):
     written = json.loads(out.read_text())
     assert "04_gradient_reverse" not in asked and len(asked) == len(written) - 1
     assert written["04_gradient_reverse"]["smoke"]["seconds"] == 9.0
+
+
+def test_a_chapter_that_fails_does_not_cost_the_others_their_times(tmp_path, monkeypatch, capsys):
+    def measure(path, profile, at_once):
+        if path.stem == "03_sensitivity":
+            raise ValueError("no such thing")
+        return {"seconds": 1.0}
+
+    monkeypatch.setattr(times, "measure", measure)
+    out = tmp_path / "times.json"
+    monkeypatch.setattr(sys, "argv", [
+        "times.py", "--profiles", "gpu", "--at-once", "3", "--out", str(out)])  # fmt: skip
+    assert times.main() == 1
+    written = json.loads(out.read_text())
+    # In gpu, chapter 9 takes as long as it is told to.
+    assert not {"03_sensitivity", "09_paper_scale"} & set(written) and len(written) == 7
+    assert "03_sensitivity gpu: FAILED" in capsys.readouterr().err
