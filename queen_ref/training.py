@@ -8,7 +8,8 @@ whose gradient with respect to the logits is softmax(f(x)) - t. A hard label is 
 That difference is all a thief learns from an answer, and all a defence can turn around.
 
 One code for every device. The images stay where they are, on the GPU if they fit: batches are
-rows of one tensor, there is no loader to wait for, and the loss is read once an epoch.
+rows of one tensor, there is no loader to wait for, and the loss is read once an epoch. On a GPU
+a step is recorded and replayed, see `queen_ref.replay`.
 """
 
 from collections.abc import Callable
@@ -26,6 +27,7 @@ from queen_ref.checks import (
     check_probabilities,
 )
 from queen_ref.progress import progress
+from queen_ref.replay import Replay, recorder_for
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 
@@ -80,25 +82,38 @@ def fit(
     scheduler = make_schedule(optimiser, schedule, epochs)
     shuffle = torch.Generator().manual_seed(seed)
     model.to(memory_format=torch.channels_last)  # convolutions train a third faster that way
+    total = torch.zeros((), device=device)
+
+    def step(batch: Tensor, target: Tensor) -> None:
+        with torch.autocast(device.type, torch.bfloat16, enabled=half, cache_enabled=False):
+            logits = model(batch)
+            extra = also(model) if also is not None else 0.0
+        if half:
+            logits = logits.float()  # a difference of probabilities needs its digits
+        step_loss = loss(logits, target) + extra  # soft or hard: one call
+        optimiser.zero_grad()
+        step_loss.backward()
+        optimiser.step()
+        total.add_(step_loss.detach() * len(batch))
+
+    # A second loss draws at random, another loss may wait for a result: neither can be recorded.
+    plain = also is None and loss is F.cross_entropy
+    recorder = recorder_for(device) if plain else None
+    take_step = Replay(step, recorder) if recorder is not None else step
     losses = []
     for epoch in progress(range(epochs), desc=desc):
         model.train()
-        total = torch.zeros((), device=device)
+        total.zero_()
         for rows in batches(len(images), batch_size, shuffle, images.device):
             batch, target = images[rows].to(device), targets[rows.to(targets.device)].to(device)
             if augment:
                 batch = augmented(batch, shuffle)
-            with torch.autocast(device.type, torch.bfloat16, enabled=half):
-                logits = model(batch)
-                extra = also(model) if also is not None else 0.0
-            if half:
-                logits = logits.float()  # a difference of probabilities needs its digits
-            step_loss = loss(logits, target) + extra  # soft or hard: one call
-            optimiser.zero_grad()
-            step_loss.backward()
-            optimiser.step()
-            total += step_loss.detach() * len(batch)
+            take_step(batch, target)
+        rates = scheduler.get_last_lr()
         scheduler.step()
+        if recorder is not None and scheduler.get_last_lr() != rates:
+            optimiser.zero_grad()
+            take_step.forget()
         losses.append(float(total) / len(images))
         model.eval()
         if after_epoch is not None:

@@ -20,6 +20,7 @@ from queen_ref.checks import check_labels
 from queen_ref.metrics import predict
 from queen_ref.models import build
 from queen_ref.progress import progress
+from queen_ref.replay import Replay, recorder_for
 from queen_ref.training import batches, fit
 
 BATCH = 1024
@@ -141,14 +142,24 @@ def train_recovery(clean: Tensor, perturbed: Tensor, epochs: int = 200, seed: in
     optimiser = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4)
     halve = torch.optim.lr_scheduler.StepLR(optimiser, max(1, epochs // 2), gamma=0.5)
     shuffle = torch.Generator().manual_seed(seed)
+
+    def step(given: Tensor, wanted: Tensor) -> None:
+        loss = (net(given) - wanted).abs().sum(1).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+
+    recorder = recorder_for(clean.device)
+    take_step = Replay(step, recorder) if recorder is not None else step
     net.train()
     for _ in progress(range(epochs), desc="recovery net"):
         for rows in batches(len(clean), BATCH, shuffle, clean.device):
-            loss = (net(perturbed[rows]) - clean[rows]).abs().sum(1).mean()
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
+            take_step(perturbed[rows], clean[rows])
+        rates = halve.get_last_lr()
         halve.step()
+        if recorder is not None and halve.get_last_lr() != rates:
+            optimiser.zero_grad()
+            take_step.forget()
     return net.eval()
 
 
