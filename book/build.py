@@ -124,7 +124,9 @@ def execute(path: Path) -> None:
 
 def jupyter_book(*options: str) -> int:
     command = [Path(sys.executable).with_name("jupyter-book"), "build", ROOT, *options]
-    return subprocess.run(command, cwd=ROOT).returncode
+    # Our extensions lie in book/; jupyter-book looks beside the settings, which may be elsewhere.
+    path = os.pathsep.join(filter(None, [str(ROOT / "book"), os.environ.get("PYTHONPATH")]))
+    return subprocess.run(command, cwd=ROOT, env=dict(os.environ, PYTHONPATH=path)).returncode
 
 
 def build_book() -> int:

@@ -329,6 +329,13 @@ def test_launch_links_and_download_name_the_notebook_and_not_the_text():
         assert (ROOT / f"{page}.ipynb").is_file()
 
 
+def test_one_page_can_be_built_while_it_is_written():
+    command = [sys.executable, ROOT / "book" / "build.py", "--page", "book/notation"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert Path(done.stdout.splitlines()[-1]).is_file()
+
+
 def test_footer_names_the_version():
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert f"QUEEN-ref {version}" in (HTML / f"{toc_pages()[0]}.html").read_text()
