@@ -133,6 +133,8 @@ def test_a_chapter_has_all_its_parts(path):
     for part in ("After this chapter you can", "Key points", "## Quiz"):
         assert text.count(part) == 1, part
     assert text.count('<details class="quiz"') >= 9, "expected three questions of three answers"
+    # jupyterlab-myst takes two answers without a line between for one, and shows it unfolded.
+    assert "</details>\n<details" not in text, "expected an empty line between answers"
     exercises = re.findall(r"\{exercise(?:-start)?\}.*?:label: ([\w-]+)", text, re.S)
     solutions = re.findall(r"\{solution(?:-start)?\} ([\w-]+)", text)
     assert exercises == solutions and len(exercises) >= 4
