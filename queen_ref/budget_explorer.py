@@ -14,7 +14,7 @@ import torch
 
 from queen_ref.explorer import in_a_kernel
 from queen_ref.figures.end_to_end import spread
-from queen_ref.figures.sensitivity import FATE_COLORS, FATES, query_fates
+from queen_ref.figures.fates import FATE_COLORS, FATES, query_fates
 from queen_ref.queen.features import Clusters
 
 WIDTH, HEIGHT, LEFT, TOP, BAR = 560, 260, 46, 16, 22  # pixels

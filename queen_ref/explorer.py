@@ -14,7 +14,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from queen_ref.figures.sensitivity import (
+from queen_ref.figures.fates import (
     DEFAULTS,
     FATE_COLORS,
     FATES,
@@ -119,7 +119,7 @@ def draw(
 
     Args:
         points, labels, clusters: as for `sensitivity_explorer`.
-        settings: spacing, threshold, alpha, beta; `queen_ref.figures.sensitivity.DEFAULTS` fill in.
+        settings: spacing, threshold, alpha, beta; `queen_ref.figures.fates.DEFAULTS` fill in.
 
     Example:
         >>> svg, counts = draw(query.points, query.labels, queen.clusters, threshold=0.1)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from queen_ref import SensitivityLedger, budget_explorer
-from queen_ref.figures.sensitivity import FATES
+from queen_ref.figures.fates import FATES
 from queen_ref.figures.thresholds import threshold_film
 from queen_ref.queen.features import Clusters
 

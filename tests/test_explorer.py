@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from queen_ref import SensitivityLedger, explorer
-from queen_ref.figures import sensitivity as figures
+from queen_ref.figures.fates import DEFAULTS, FATES, SETTINGS, query_fates
+from queen_ref.figures.ledger import ledger_film, settings_figure
 from queen_ref.queen.features import Clusters
 
 K = 10
@@ -49,7 +50,7 @@ def counts(client, **settings) -> list[int]:
 
 def test_fates_are_the_ledgers_verdicts(client):
     settings = {"spacing": 0.15, "threshold": 0.05, "alpha": 2.0, "beta": 1.2}
-    fates, _ = figures.query_fates(*client, **settings)
+    fates, _ = query_fates(*client, **settings)
     assert np.bincount(fates, minlength=4).tolist() == counts(client, **settings)
     assert counts(client, **settings)[3] > 0, "nothing is reversed: the test shows little"
 
@@ -63,9 +64,9 @@ def test_a_slider_redraws_with_a_fresh_ledger(client, description, setting, valu
     before = widget.children[-1].value
     sliders_of(widget)[description].value = value
     assert widget.children[-1].value != before
-    for name, count in zip(figures.FATES, counts(client, **{setting: value}), strict=True):
+    for name, count in zip(FATES, counts(client, **{setting: value}), strict=True):
         assert f"{name} {count / 10:.1f} %" in widget.children[-2].value
-    sliders_of(widget)[description].value = figures.DEFAULTS[setting]
+    sliders_of(widget)[description].value = DEFAULTS[setting]
     assert widget.children[-1].value == before, "an earlier position left something behind"
 
 
@@ -128,18 +129,18 @@ def test_import_needs_neither_ipywidgets_nor_plotly():
     code = (
         "import sys; sys.modules['ipywidgets'] = sys.modules['plotly'] = None\n"
         "sys.modules['umap'] = None\n"
-        "import queen_ref.explorer, queen_ref.figures.sensitivity"
+        "import queen_ref.explorer, queen_ref.figures.ledger"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_the_static_explorer_has_a_slider_for_each_setting(client):
-    fig = figures.settings_figure(*client, watched=9)
+    fig = settings_figure(*client, watched=9)
     names = {frame.name for frame in fig.frames}
     assert [slider.visible for slider in fig.layout.sliders] == [True, False, False, False]
-    for slider, (setting, values) in zip(fig.layout.sliders, figures.SETTINGS.items(), strict=True):
+    for slider, (setting, values) in zip(fig.layout.sliders, SETTINGS.items(), strict=True):
         assert {step.args[0][0] for step in slider.steps} <= names
-        assert values[slider.active] == figures.DEFAULTS[setting]
+        assert values[slider.active] == DEFAULTS[setting]
         bars = next(f for f in fig.frames if f.name == f"{setting} {values[-1]:g}").data[-1]
         expected = [count / 10 for count in counts(client, **{setting: values[-1]})]
         assert np.allclose(bars.y, expected, atol=0.01)
@@ -148,7 +149,7 @@ def test_the_static_explorer_has_a_slider_for_each_setting(client):
 
 def test_the_film_ends_where_the_ledger_does(client):
     points, labels, clusters = client
-    fig = figures.ledger_film(points, labels, clusters, watched=9, frames=20)
+    fig = ledger_film(points, labels, clusters, watched=9, frames=20)
     ledger = SensitivityLedger(clusters.centers, clusters.radii)
     ledger.observe(points, labels)
     assert len(fig.frames) == 20

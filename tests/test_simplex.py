@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from queen_ref import simplex, simplex_explorer
-from queen_ref.figures import defenses as figures
+from queen_ref.figures.defenses import codebook_film
+from queen_ref.figures.simplex import strengths_figure
 from queen_ref.simplex import STRENGTHS, TITLES, on_simplex, simplex_grid
 
 EVERY = [(n, v) for n, s in STRENGTHS.items() for v in (s.values if s else (None,))]
@@ -133,13 +134,13 @@ def test_the_built_book_gets_no_widget(monkeypatch):
 def test_import_needs_neither_ipywidgets_nor_plotly():
     code = (
         "import sys; sys.modules['ipywidgets'] = sys.modules['plotly'] = None\n"
-        "import queen_ref.simplex_explorer, queen_ref.figures.defenses"
+        "import queen_ref.simplex_explorer, queen_ref.figures.simplex"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_the_static_figure_has_every_defence_and_strength():
-    fig = figures.strengths_figure()
+    fig = strengths_figure()
     names = {frame.name for frame in fig.frames}
     with_strength = [name for name in STRENGTHS if STRENGTHS[name]]
     assert len(names) == sum(len(STRENGTHS[name].values) for name in with_strength)
@@ -157,7 +158,7 @@ def test_the_static_figure_has_every_defence_and_strength():
 def test_the_codebook_film_draws_what_modelguard_s_answers():
     y = np.random.default_rng(0).dirichlet([0.5] * 3, 60)
     orders = {"one": list(range(60)), "other": list(range(59, -1, -1))}
-    fig = figures.codebook_film(y, orders, [1, 10, 60])
+    fig = codebook_film(y, orders, [1, 10, 60])
     for panel, order in enumerate(orders.values()):
         answer = on_simplex("modelguard-s", 1.0)
         answer(torch.tensor(y[order]))

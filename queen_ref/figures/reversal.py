@@ -4,46 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from queen_ref.figures.triangle import CORNERS, flat
 from queen_ref.plots import CLASS_COLORS, CLASS_SYMBOLS, ROLES, add_slider, figure
 from queen_ref.queen.unlearning import reverse_gradient
 
-CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, 0.75**0.5]])
 EXACT = "#009E73"
-
-
-def flat(points) -> np.ndarray:
-    """Points of the plane sum = 1 in three dimensions, drawn flat.
-
-    Args:
-        points: (N, 3) array with rows that sum to 1; entries may be negative.
-
-    Returns:
-        (N, 2) array: the three corners of the simplex form a triangle with side 1.
-
-    Example:
-        >>> flat(np.eye(3)).round(2).tolist()
-        [[0.0, 0.0], [1.0, 0.0], [0.5, 0.87]]
-    """
-    return np.asarray(points, dtype=float) @ CORNERS
-
-
-def bend(start, middle, end, steps: int = 25) -> np.ndarray:
-    """A curve of probabilities from `start` to `end`, pulled towards `middle`.
-
-    Args:
-        start, middle, end: (K,) arrays on the simplex.
-        steps: number of points, at least 2.
-
-    Returns:
-        (steps, K) array, rows on the simplex.
-
-    Example:
-        >>> bend([1, 0], [0.5, 0.5], [0, 1], steps=3).tolist()
-        [[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]]
-    """
-    u = np.linspace(0.0, 1.0, steps)[:, None]
-    start, middle, end = (np.asarray(point, dtype=float) for point in (start, middle, end))
-    return (1 - u) ** 2 * start + 2 * u * (1 - u) * middle + u**2 * end
 
 
 def simplex_film(y, path):
@@ -58,7 +23,7 @@ def simplex_film(y, path):
 
     Example:
         >>> y = [0.8, 0.1, 0.1]
-        >>> fig = simplex_film(y, bend([0, 0, 1], [0, 1, 0], y, steps=5))
+        >>> fig = simplex_film(y, np.linspace([0, 0, 1], y, 5))
     """
     import torch
 
