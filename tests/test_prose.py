@@ -130,7 +130,8 @@ def test_a_chapter_links_the_terms_it_uses(path):
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 def test_a_chapter_has_all_its_parts(path):
     text = path.read_text()
-    for part in ("After this chapter you can", "Key points", "## Quiz"):
+    objectives = "\n:::{admonition} After this chapter you can\n:class: tip\n"
+    for part in (objectives, "\n## Key points\n", "\n## Quiz\n", "\n## Exercises\n"):
         assert text.count(part) == 1, part
     assert text.count('<details class="quiz"') >= 9, "expected three questions of three answers"
     # jupyterlab-myst takes two answers without a line between for one, and shows it unfolded.
