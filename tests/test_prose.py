@@ -104,6 +104,7 @@ def test_no_number_on_the_departures_page_is_typed_by_hand():
 
 CHAPTERS = sorted(ROOT.glob("notebooks/[0-9][0-9]_*.md"))
 # In the glossary, and words of every day too.
+KINDS = {"Recall", "Reading", "Calculation", "Code", "Experiment", "Research"}  # of exercises
 EVERYDAY = {"inside", "novel", "recovery", "smoothing"}
 NOT_PROSE = [
     r"```(?:\{code-cell\}|sh|python|text).*?```",
@@ -139,6 +140,9 @@ def test_a_chapter_has_all_its_parts(path):
     exercises = re.findall(r"\{exercise(?:-start)?\}.*?:label: ([\w-]+)", text, re.S)
     solutions = re.findall(r"\{solution(?:-start)?\} ([\w-]+)", text)
     assert exercises == solutions and len(exercises) >= 4
+    kinds = re.findall(r"\{exercise-start\}\n:label: [\w-]+\n```\n+\*\*(\w+)\.\*\* ", text)
+    assert len(kinds) == len(exercises), "expected every exercise to begin with its kind"
+    assert (kinds[0], kinds[-1]) == ("Recall", "Research") and set(kinds) <= KINDS
 
 
 def test_every_figure_of_the_book_has_a_name_of_its_own():
