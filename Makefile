@@ -16,7 +16,7 @@ FIND_PYTHON = for p in python3 python3.13 python3.12 python3.11; do \
 PYTHON ?= $(shell $(FIND_PYTHON))
 NO_PYTHON := No Python 3.11, 3.12 or 3.13 found. Install one, or name it: make PYTHON=/path/to/python3
 
-.PHONY: help env book page test unit notebooks pages browser serve offline pdf lock sync lint results times bench clean
+.PHONY: help env book page test unit notebooks pages browser serve offline pdf handouts lock sync lint results times bench clean
 
 help:  ## This list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 20
@@ -77,6 +77,9 @@ offline: $(STAMP)  ## The built book as one zip in _build that opens from disk
 
 pdf: $(STAMP)  ## The built book as one PDF in _build, printed by Chromium
 	@$(BIN)/python book/pdf.py
+
+handouts: $(STAMP)  ## The chapters without solutions, for a class, into _build/handouts
+	@$(BIN)/python book/handouts.py
 
 lock: $(STAMP)  ## Renew requirements.lock from requirements.txt and requirements-cluster.txt
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \

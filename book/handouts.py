@@ -1,0 +1,126 @@
+"""The chapters as a class gets them: without solutions, in Markdown that every editor shows.
+
+    python book/handouts.py                    into _build/handouts/NN_chapter.ipynb
+    python book/handouts.py --out some/folder
+
+A solution's place is taken by an empty cell. The book's own markup becomes plain Markdown: a term
+is a word, an equation carries its number, a box is a quotation.
+"""
+
+import argparse
+import re
+import sys
+from pathlib import Path
+
+import jupytext
+import nbformat
+from nbformat.v4 import new_code_cell, new_markdown_cell
+
+ROOT = Path(__file__).resolve().parent.parent
+CHAPTERS = sorted(ROOT.glob("notebooks/[0-9][0-9]_*.md"))
+GATE = re.compile(r"(```\{(?:exercise|solution)-(?:start|end)\}[^`]*```)")
+BOX = re.compile(r"(?:```|:::)\{admonition\} (.*)\n(?::\w+:.*\n)*\n?((?:.*\n)*?)(?:```|:::)$", re.M)
+EQUATION = re.compile(r"\n\$\$ \(([\w-]+)\)")
+ROLE = re.compile(r"\{([a-z:]+)\}`([^`]+)`")
+ELSEWHERE = re.compile(r"## References\n|```\{bibliography\}[^`]*```|^\([\w-]+\)=\n", re.M)
+ANSWER = "# Your answer"
+
+
+def handout(path: Path) -> nbformat.NotebookNode:
+    """A chapter's notebook without its solutions.
+
+    >>> page = handout(ROOT / "notebooks" / "01_model_extraction.md")
+    >>> sum(cell.source == ANSWER for cell in page.cells)
+    6
+    """
+    notebook = jupytext.read(path)
+    numbers = equations()
+    cells, exercises, hidden = [], 0, False
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            if not hidden:
+                cells.append(cell)
+            continue
+        heading = ""
+        for part in GATE.split(cell.source):  # one cell may end a solution and pose an exercise
+            if part.startswith("```{exercise-start}"):
+                exercises += 1
+                heading = f"### Exercise {exercises}\n\n"
+            elif part.startswith("```{solution-start}"):
+                hidden = True
+                cells.append(new_code_cell(ANSWER))
+            elif part.startswith("```{solution-end}"):
+                hidden = False
+            elif part.startswith("```{exercise-end}"):
+                pass
+            elif not hidden and (text := plain(part, numbers)):
+                cells.append(new_markdown_cell(heading + text))
+                heading = ""
+    for number, cell in enumerate(cells):
+        cell.id = f"cell-{number}"  # the same at each call
+    notebook.cells = cells
+    notebook.metadata.pop("jupytext", None)
+    return notebook
+
+
+def equations() -> dict[str, str]:
+    """The number of every equation of the chapters by its label, as in the built book.
+
+    >>> equations()["eq-model-extraction-loss"]
+    '1.3'
+    """
+    return {
+        label: f"{int(path.stem[:2])}.{number}"
+        for path in CHAPTERS
+        for number, label in enumerate(EQUATION.findall(path.read_text()), start=1)
+    }
+
+
+def plain(text: str, numbers: dict[str, str]) -> str:
+    """MyST as Markdown; `numbers` are what `equations` returns.
+
+    >>> plain("The {term}`thief` uses {eq}`eq-loss` {cite}`chen2025queen`.", {"eq-loss": "1.3"})
+    'The thief uses (1.3) [chen2025queen].'
+    """
+    text = ELSEWHERE.sub("", text)
+    text = EQUATION.sub(lambda match: f"\n\\tag{{{numbers[match[1]]}}}\n$$", text)
+    text = BOX.sub(quotation, text)
+    return ROLE.sub(lambda match: word(match[1], match[2], numbers), text).strip()
+
+
+def quotation(box: re.Match) -> str:
+    """A box as Markdown's quotation, its title first."""
+    lines = [f"**{box[1]}**", "", *box[2].strip().split("\n")]
+    return "\n".join(f"> {line}".rstrip() for line in lines)
+
+
+def word(role: str, text: str, numbers: dict[str, str]) -> str:
+    """What stands in place of a role: {role}`text` or {role}`title <target>`."""
+    title, _, target = text.rstrip(">").partition("<")
+    title, target = title.strip(), target or title
+    if role == "eq":
+        return f"({numbers[target]})"
+    if role == "doc" and title == target:
+        page = ROOT / target[1:] if target.startswith("/") else ROOT / "notebooks" / target
+        return "*" + re.search(r"^# (.*)", page.with_suffix(".md").read_text(), re.M)[1] + "*"
+    if role.startswith("cite"):
+        return f"[{text}]"
+    return f"`{title}`" if role.startswith("py:") else title
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=ROOT / "_build" / "handouts", help="folder")
+    out = parser.parse_args().out
+    if out.exists() and not out.is_dir():
+        print(f"--out: expected a folder, got {out}", file=sys.stderr)
+        return 2
+    out.mkdir(parents=True, exist_ok=True)
+    for path in CHAPTERS:
+        nbformat.write(handout(path), out / f"{path.stem}.ipynb")
+        print(out / f"{path.stem}.ipynb")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
