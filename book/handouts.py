@@ -15,6 +15,7 @@ from pathlib import Path
 import jupytext
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell
+from pybtex.database import parse_file
 
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = sorted(ROOT.glob("notebooks/[0-9][0-9]_*.md"))
@@ -80,7 +81,7 @@ def plain(text: str, numbers: dict[str, str]) -> str:
     """MyST as Markdown; `numbers` are what `equations` returns.
 
     >>> plain("The {term}`thief` uses {eq}`eq-loss` {cite}`chen2025queen`.", {"eq-loss": "1.3"})
-    'The thief uses (1.3) [chen2025queen].'
+    'The thief uses (1.3) (Chen et al., 2025).'
     """
     text = ELSEWHERE.sub("", text)
     text = EQUATION.sub(lambda match: f"\n\\tag{{{numbers[match[1]]}}}\n$$", text)
@@ -104,8 +105,21 @@ def word(role: str, text: str, numbers: dict[str, str]) -> str:
         page = ROOT / target[1:] if target.startswith("/") else ROOT / "notebooks" / target
         return "*" + re.search(r"^# (.*)", page.with_suffix(".md").read_text(), re.M)[1] + "*"
     if role.startswith("cite"):
-        return f"[{text}]"
+        sources = [source(key, short=role == "cite:t") for key in text.split(",")]
+        return " and ".join(sources) if role == "cite:t" else f"({'; '.join(sources)})"
     return f"`{title}`" if role.startswith("py:") else title
+
+
+def source(key: str, short: bool) -> str:
+    """Authors and year of an entry of references.bib, in a sentence (`short`) or in brackets.
+
+    >>> source("chen2025queen", short=True)
+    'Chen et al. (2025)'
+    """
+    entry = parse_file(ROOT / "book" / "references.bib").entries[key.strip()]
+    names = [" ".join(person.last_names) for person in entry.persons["author"]]
+    who = " and ".join(names) if len(names) < 3 else f"{names[0]} et al."
+    return f"{who} ({entry.fields['year']})" if short else f"{who}, {entry.fields['year']}"
 
 
 def main() -> int:
