@@ -41,14 +41,15 @@ def running_line(profile: str, seed: int, chapter: str) -> None:
     Example:
         >>> running_line("cpu", 0, "04_gradient_reverse")
         CPU, ... | torch ... | profile cpu | seed 0
-        Measured: smoke ... s on CPU, ... threads; cpu ...
+        Measured: smoke ... s on CPU, ... threads
+                  cpu ...
         ...
     """
     import torch
 
     check_parameters(profile, seed)
     print(f"{device_name()} | torch {torch.__version__} | profile {profile} | seed {seed}")
-    print(f"Measured: {measured(chapter)}.")
+    print("Measured:", measured(chapter).replace("; ", "\n          ") + ".")
     if not torch.cuda.is_available():
         print("No GPU: the profile cpu is made for that. To have one on Colab: Runtime,")
         print('Change runtime type, bring the data (see Setup), and set profile = "gpu".')
