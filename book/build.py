@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -81,10 +82,10 @@ def environment() -> dict[str, str]:
     return env
 
 
-def execute_notebooks() -> None:
+def execute_notebooks() -> list[str]:
     """Fill the cache, one notebook a core, the longest first. Sphinx would take one after another.
 
-    A notebook that fails here is executed again by the build, which reports it.
+    Returns the chapters that failed, after saying where and why.
     """
     times = json.loads((ROOT / "book" / "results" / "times.json").read_text())
     paths = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.md"))
@@ -94,9 +95,17 @@ def execute_notebooks() -> None:
         cache.remove_nb_from_project(record.pk)  # or a notebook that is gone would be missed
     for path in paths:
         cache.add_nb_to_project(str(path), read_data={"name": "myst_nb_md", "type": "plugin"})
-    print("Executing the notebooks whose results are not in the cache: minutes each", flush=True)
+    due = {Path(record.uri) for record in cache.list_unexecuted()}
+    paths = [path for path in paths if path in due]
+    if paths:
+        # The longest sets the end if there are more cores than work for them.
+        seconds = [times.get(p.stem, {}).get("cpu", {}).get("seconds", 60) for p in paths]
+        minutes = max(seconds[0], sum(seconds) / (os.cpu_count() or 1)) / 60
+        print(f"Chapters to run: {len(paths)}, {os.cpu_count()} at a time; about {minutes:.0f} "
+              "minutes where their times were recorded", flush=True)  # fmt: skip
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(execute, paths))
+        done = pool.map(execute, paths)
+        return [path.stem for path, fine in zip(paths, done, strict=True) if not fine]
 
 
 def settings() -> dict:
@@ -109,17 +118,32 @@ def open_cache():
     return get_cache(ROOT / settings()["cache"])
 
 
-def execute(path: Path) -> None:
-    """Run one notebook that waits in the cache, unless its results are there."""
+def execute(path: Path) -> bool:
+    """Run one notebook that waits in the cache; say how long it took, or where it stopped."""
     from jupyter_cache.executors import load_executor
 
-    start = time.monotonic()
-    executor = load_executor("temp-serial", open_cache(), logging.getLogger("notebooks"))
+    print(f"{path.stem}: begins", flush=True)
+    start, cache = time.monotonic(), open_cache()
+    log = logging.getLogger("notebooks")
+    log.setLevel(logging.CRITICAL)  # a failed cell is reported below, once
+    executor = load_executor("temp-serial", cache, log)
     done = executor.run_and_cache(filter_uris=[str(path)], timeout=settings()["timeout"])
-    if done.succeeded:
-        print(f"{path.stem}: {time.monotonic() - start:.0f} s", flush=True)
-    elif done.excepted or done.errored:
-        print(f"{path.stem}: failed", flush=True)
+    if not done.succeeded:
+        print(f"{path.stem}: FAILED\n{why(cache.get_project_record(str(path)).traceback)}",
+              file=sys.stderr, flush=True)  # fmt: skip
+        return False
+    print(f"{path.stem}: {time.monotonic() - start:.0f} s", flush=True)
+    return True
+
+
+def why(trace: str | None) -> str:
+    """What the kernel said, without colours and without the frames of those who ran the kernel.
+
+    >>> why("our frames\\n------\\nassert x\\n------\\n\\n\\x1b[31mAssertionError\\x1b[0m: 0.2")
+    'AssertionError: 0.2'
+    """
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", trace or "no reason given")
+    return re.split(r"^-{6,}$", plain, flags=re.MULTILINE)[-1].strip()
 
 
 def jupyter_book(*options: str) -> int:
@@ -130,7 +154,10 @@ def jupyter_book(*options: str) -> int:
 
 
 def build_book() -> int:
-    execute_notebooks()
+    if failed := execute_notebooks():
+        print(f"The book was NOT built: {', '.join(failed)} failed, see above and "
+              "'When something fails' in book/setup.md.", file=sys.stderr)  # fmt: skip
+        return 1
     code = jupyter_book("-n", "-W", "--keep-going")
     if code:
         # Sphinx remembers pages it has read and would not repeat their warnings next time.
@@ -139,8 +166,8 @@ def build_book() -> int:
         shutil.rmtree(BUILD / "rejected", ignore_errors=True)
         if (BUILD / "html").exists():
             (BUILD / "html").rename(BUILD / "rejected")
+            print(f"The pages as far as they came: {BUILD / 'rejected'}", file=sys.stderr)
         print("The book was NOT built: see the warnings above.", file=sys.stderr)
-        print(f"The pages as far as they came: {BUILD / 'rejected'}", file=sys.stderr)
         return code
     print(BUILD / "html" / "index.html")
     return 0

@@ -2,6 +2,7 @@
 
     python book/handouts.py                    into _build/handouts/NN_chapter.ipynb
     python book/handouts.py --out some/folder
+    python book/handouts.py --no-quiz-answers      for a test: the options without what they earn
 
 A solution's place is taken by an empty cell. The book's own markup becomes plain Markdown: a term
 is a word, an equation carries its number, a box is a quotation.
@@ -15,20 +16,25 @@ from pathlib import Path
 import jupytext
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell
-from pybtex.database import parse_file
+from pybtex.database import BibliographyData, parse_file
+from pybtex.plugin import find_plugin
 
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = sorted(ROOT.glob("notebooks/[0-9][0-9]_*.md"))
 GATE = re.compile(r"(```\{(?:exercise|solution)-(?:start|end)\}[^`]*```)")
+CITED = re.compile(r"\{cite[:pt]*\}`([^`]+)`")
 BOX = re.compile(r"(?:```|:::)\{admonition\} (.*)\n(?::\w+:.*\n)*\n?((?:.*\n)*?)(?:```|:::)$", re.M)
 EQUATION = re.compile(r"\n\$\$ \(([\w-]+)\)")
 ROLE = re.compile(r"\{([a-z:]+)\}`([^`]+)`")
 ELSEWHERE = re.compile(r"## References\n|```\{bibliography\}[^`]*```|^\([\w-]+\)=\n", re.M)
+OPTION = re.compile(
+    r'<details class="quiz"[^>]*><summary>(.*?)</summary>\n.*?</details>\n?', re.DOTALL
+)
 ANSWER = "# Your answer"
 
 
-def handout(path: Path) -> nbformat.NotebookNode:
-    """A chapter's notebook without its solutions.
+def handout(path: Path, quiz_answers: bool = True) -> nbformat.NotebookNode:
+    """A chapter's notebook without its solutions; without `quiz_answers`, without those too.
 
     >>> page = handout(ROOT / "notebooks" / "01_model_extraction.md")
     >>> sum(cell.source == ANSWER for cell in page.cells)
@@ -37,6 +43,7 @@ def handout(path: Path) -> nbformat.NotebookNode:
     notebook = jupytext.read(path)
     numbers = equations()
     cells, exercises, hidden = [], 0, False
+    cited: set[str] = set()
     for cell in notebook.cells:
         if cell.cell_type == "code":
             if not hidden:
@@ -54,9 +61,14 @@ def handout(path: Path) -> nbformat.NotebookNode:
                 hidden = False
             elif part.startswith("```{exercise-end}"):
                 pass
-            elif not hidden and (text := plain(part, numbers)):
-                cells.append(new_markdown_cell(heading + text))
-                heading = ""
+            elif not hidden:
+                cited.update(key for keys in CITED.findall(part) for key in keys.split(","))
+                part = part if quiz_answers else OPTION.sub(r"- [ ] \1\n", part)
+                if text := plain(part, numbers):
+                    cells.append(new_markdown_cell(heading + text))
+                    heading = ""
+    if cited:
+        cells.append(new_markdown_cell(references(cited)))
     for number, cell in enumerate(cells):
         cell.id = f"cell-{number}"  # the same at each call
     notebook.cells = cells
@@ -122,16 +134,32 @@ def source(key: str, short: bool) -> str:
     return f"{who} ({entry.fields['year']})" if short else f"{who}, {entry.fields['year']}"
 
 
+def references(keys: set[str]) -> str:
+    """The list of what a chapter cites, as in the built book.
+
+    >>> references({"chen2025queen"})[:36]
+    '## References\\n\\n- Huajie Chen, Tianq'
+    """
+    known = parse_file(ROOT / "book" / "references.bib").entries
+    chosen = BibliographyData({key.strip(): known[key.strip()] for key in sorted(keys)})
+    backend = find_plugin("pybtex.backends", "plaintext")()
+    style = find_plugin("pybtex.style.formatting", "plain")()
+    lines = [entry.text.render(backend) for entry in style.format_bibliography(chosen)]
+    return "## References\n\n" + "\n".join(f"- {line}" for line in lines)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=ROOT / "_build" / "handouts", help="folder")
-    out = parser.parse_args().out
+    parser.add_argument("--no-quiz-answers", action="store_true", help="options only")
+    options = parser.parse_args()
+    out = options.out
     if out.exists() and not out.is_dir():
         print(f"--out: expected a folder, got {out}", file=sys.stderr)
         return 2
     out.mkdir(parents=True, exist_ok=True)
     for path in CHAPTERS:
-        nbformat.write(handout(path), out / f"{path.stem}.ipynb")
+        nbformat.write(handout(path, not options.no_quiz_answers), out / f"{path.stem}.ipynb")
         print(out / f"{path.stem}.ipynb")
     return 0
 

@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         # The errors of a command line have one method in common, whichever click is inside.
         if hasattr(error, "format_message"):
-            return _complain(error.format_message())
+            return _complain(f"{error.format_message().rstrip('.')} (queen-ref --help lists all)")
         if type(error).__name__ == "Abort":  # Ctrl-C, as typer has it
             print("queen-ref: interrupted; the same command goes on", file=sys.stderr)
             return 130
@@ -44,9 +44,19 @@ def make_app():
     app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=False)
     Option, Argument = typer.Option, typer.Argument
 
-    @app.callback()
-    def about():
+    @app.callback(invoke_without_command=True)
+    def about(
+        context: typer.Context,
+        version: Annotated[bool, Option("--version", help="Print the version")] = False,
+    ):
         """QUEEN-ref: model extraction attacks, the QUEEN defence, and the arena."""
+        if version:
+            from queen_ref import __version__
+
+            print(f"queen-ref {__version__}")
+            raise typer.Exit
+        if context.invoked_subcommand is None:
+            raise ValueError("expected arena, data or report (queen-ref --help tells more)")
 
     @app.command()
     def arena(

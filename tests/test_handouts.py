@@ -65,6 +65,23 @@ def test_an_equation_keeps_the_number_that_the_book_gives_it(handouts):
     assert "(1.4)" in prose(handouts["04_gradient_reverse"])
 
 
+def test_what_a_chapter_cites_is_listed(handouts):
+    last = handouts[CHAPTERS[0]].cells[-1].source
+    assert last.startswith("## References") and "Jagielski" in last
+    assert not set("{}\\") & set(last)
+
+
+def test_quiz_answers_can_be_left_out(tmp_path):
+    command = [sys.executable, ROOT / "book" / "handouts.py", "--no-quiz-answers"]
+    subprocess.run([*command, "--out", tmp_path], check=True)
+    for chapter in CHAPTERS:
+        text = prose(nbformat.read(tmp_path / f"{chapter}.ipynb", as_version=4))
+        assert "details" not in text and "**Right.**" not in text and "**Not quite.**" not in text
+        assert text.count("- [ ] ") == (ROOT / "notebooks" / f"{chapter}.md").read_text().count(
+            '<details class="quiz"'
+        )
+
+
 def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path):
     taken = tmp_path / "taken"
     taken.write_text("")
