@@ -41,8 +41,6 @@ book: $(STAMP)  ## Execute the notebooks and build _build/html; warnings are err
 	@$(BIN)/python book/build.py
 
 page: $(STAMP)  ## Build one page while writing it: make page NAME=notebooks/03_sensitivity
-	@if [ -z "$(NAME)" ]; then \
-		echo "NAME: expected a page, for example make page NAME=notebooks/03_sensitivity" >&2; exit 2; fi
 	@$(BIN)/python book/build.py --page "$(NAME)"
 
 test: $(STAMP) lint browser unit notebooks book pages  ## Everything; 20 to 50 minutes on 2 cores

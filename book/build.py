@@ -176,7 +176,8 @@ def build_book() -> int:
 def build_page(name: str) -> int:
     name = name.removesuffix(".md")
     if not (ROOT / f"{name}.md").is_file():
-        print(f"No page {name}.md", file=sys.stderr)
+        print("expected a page, for example notebooks/03_sensitivity, got "
+              f"{name!r}", file=sys.stderr)  # fmt: skip
         return 2
     out = BUILD / "page" / Path(name).name
     out.mkdir(parents=True, exist_ok=True)
@@ -198,7 +199,7 @@ def main() -> int:
     write_plotly()
     write_profile()
     os.environ.update(environment())
-    return build_page(page) if page else build_book()
+    return build_book() if page is None else build_page(page)
 
 
 if __name__ == "__main__":

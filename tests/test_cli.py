@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+import queen_ref
 from queen_ref.arena import Cell, Results
 from queen_ref.arena.cells import FORMAT
 from queen_ref.cli import main
@@ -40,6 +41,16 @@ def here(tmp_path, monkeypatch):
 def measured(here):
     Results(here / "r.jsonl").append(LINE)
     return here / "r.jsonl"
+
+
+def test_without_a_command_it_points_at_the_help(capsys):
+    assert main([]) == 2
+    assert "queen-ref --help" in capsys.readouterr().err
+
+
+def test_version_is_that_of_the_package(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"queen-ref {queen_ref.__version__}\n"
 
 
 @pytest.mark.parametrize(
