@@ -98,11 +98,9 @@ def execute_notebooks() -> list[str]:
     due = {Path(record.uri) for record in cache.list_unexecuted()}
     paths = [path for path in paths if path in due]
     if paths:
-        # The longest sets the end if there are more cores than work for them.
-        seconds = [times.get(p.stem, {}).get("cpu", {}).get("seconds", 60) for p in paths]
-        minutes = max(seconds[0], sum(seconds) / (os.cpu_count() or 1)) / 60
-        print(f"Chapters to run: {len(paths)}, {os.cpu_count()} at a time; about {minutes:.0f} "
-              "minutes where their times were recorded", flush=True)  # fmt: skip
+        seconds = sum(times.get(p.stem, {}).get("cpu", {}).get("seconds", 60) for p in paths)
+        print(f"Chapters to run: {len(paths)}, {os.cpu_count()} at a time. "
+              f"One by one they once took {seconds / 60:.0f} minutes", flush=True)  # fmt: skip
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         done = pool.map(execute, paths)
         return [path.stem for path, fine in zip(paths, done, strict=True) if not fine]
