@@ -11,6 +11,7 @@ profile gpu: there it takes as long as its parameter `minutes` says, and some mo
 """
 
 import argparse
+import contextlib
 import json
 import os
 import sys
@@ -39,15 +40,13 @@ def measure(path: Path, profile: str, at_once: int = 1) -> dict:
     >>> measure(Path("notebooks/08_arena.md"), "smoke")["seconds"]    # doctest: +SKIP
     11.3
     """
-    with tempfile.TemporaryDirectory() as folder:
-        start = time.perf_counter()
-        pm.execute_notebook(
-            jupytext.read(path), None, parameters={"profile": profile, "seed": 0},
-            kernel_name="python3", cwd=folder, progress_bar=False,
-        )  # fmt: skip
-        seconds = round(time.perf_counter() - start, 1)
+    start = time.perf_counter()
+    pm.execute_notebook(
+        jupytext.read(path), None, parameters={"profile": profile, "seed": 0},
+        kernel_name="python3", progress_bar=False,
+    )  # fmt: skip
     return {
-        "seconds": seconds,
+        "seconds": round(time.perf_counter() - start, 1),
         "device": device_name(),
         **({"at_once": at_once} if at_once > 1 else {}),
         "torch": torch.__version__,
@@ -62,12 +61,13 @@ def main() -> int:
     parser.add_argument("--at-once", type=int, default=1, help="chapters side by side")
     parser.add_argument("--out", type=Path, default=FILE)
     options = parser.parse_args()
+    out = options.out.absolute()
     profiles = options.profiles.split(",")
     if unknown := set(profiles) - set(PROFILES):
         parser.error(f"--profiles: expected some of {','.join(PROFILES)}, got {min(unknown)!r}")
     if options.at_once < 1:
         parser.error(f"--at-once: expected a number from 1 up, got {options.at_once}")
-    times = json.loads(options.out.read_text()) if options.out.is_file() else {}
+    times = json.loads(out.read_text()) if out.is_file() else {}
     # The figures' script is not what a reader waits for.
     os.environ["PLOTLY_RENDERER"] = "plotly_mimetype"
     os.environ.pop("QUEEN_BOOK", None)
@@ -76,7 +76,12 @@ def main() -> int:
         return -times.get(path.stem, {}).get("cpu", {}).get("seconds", 0)
 
     failed = 0
-    with ThreadPoolExecutor(options.at_once) as pool:
+    # One folder for all: papermill's own `cwd` moves the whole process, under the others' feet.
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        contextlib.chdir(folder),
+        ThreadPoolExecutor(options.at_once) as pool,
+    ):
         runs = {
             pool.submit(measure, path, profile, options.at_once): (path.stem, profile)
             for path in sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.md"), key=longest_first)
@@ -94,9 +99,9 @@ def main() -> int:
                 continue
             times.setdefault(chapter, {})[profile] = entry
             print(f"{chapter} {profile}: {entry['seconds']} s", flush=True)
-            part = options.out.with_suffix(".part")
+            part = out.with_suffix(".part")
             part.write_text(json.dumps(dict(sorted(times.items())), indent=1) + "\n")
-            part.replace(options.out)
+            part.replace(out)
     return 1 if failed else 0
 
 
