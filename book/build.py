@@ -100,7 +100,8 @@ def execute_notebooks() -> list[str]:
     if paths:
         seconds = sum(times.get(p.stem, {}).get("cpu", {}).get("seconds", 60) for p in paths)
         print(f"Chapters to run: {len(paths)}, {os.cpu_count()} at a time. "
-              f"One by one they once took {seconds / 60:.0f} minutes", flush=True)  # fmt: skip
+              f"Alone they took {seconds / 60:.0f} minutes together, see the setup page",
+              flush=True)  # fmt: skip
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         done = pool.map(execute, paths)
         return [path.stem for path, fine in zip(paths, done, strict=True) if not fine]
@@ -167,7 +168,7 @@ def build_book() -> int:
             print(f"The pages as far as they came: {BUILD / 'rejected'}", file=sys.stderr)
         print("The book was NOT built: see the warnings above.", file=sys.stderr)
         return code
-    print(BUILD / "html" / "index.html")
+    print("Open", BUILD / "html" / "index.html")
     return 0
 
 
