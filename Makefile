@@ -16,7 +16,7 @@ FIND_PYTHON = for p in python3 python3.13 python3.12 python3.11; do \
 PYTHON ?= $(shell $(FIND_PYTHON))
 NO_PYTHON := No Python 3.11, 3.12 or 3.13 found. Install one, or name it: make PYTHON=/path/to/python3
 
-.PHONY: help env book page test unit notebooks pages browser serve offline pdf handouts lock sync lint results times bench clean
+.PHONY: help env book page test unit notebooks pages browser serve offline pdf handouts lock sync lint results times seeds bench clean
 
 help:  ## This list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 20
@@ -91,6 +91,9 @@ results: $(STAMP)  ## Run the arena (cpu, 3 seeds) into book/results/arena.jsonl
 
 times: $(STAMP)  ## Measure each chapter in smoke and cpu into book/results/times.json; goes on where it was
 	@$(BIN)/python book/times.py
+
+seeds: $(STAMP)  ## Every chapter with other seeds and thread counts; hours, goes on where it was
+	@$(BIN)/python book/seeds.py
 
 sync: $(STAMP)  ## Bring each notebook's .md and .ipynb in line (the newer one wins), without outputs
 	@$(BIN)/jupytext --sync notebooks/*.md

@@ -31,7 +31,10 @@ def key() -> str:
     """
     digest = hashlib.sha256(platform.python_version().encode())
     files = [ROOT / "requirements.lock", *(ROOT / "queen_ref").rglob("*.py")]
-    files += [p for p in (ROOT / "book" / "results").rglob("*") if p.is_file()]
+    # A recorded spread decides nothing on a page: it is quoted when a claim fails, and then there
+    # is no page.
+    results = (ROOT / "book" / "results").rglob("*")
+    files += [p for p in results if p.is_file() and p.name != "seeds.jsonl"]
     for path in sorted(files):
         digest.update(f"\0{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
     return digest.hexdigest()
@@ -68,6 +71,7 @@ def write_profile() -> None:
 def environment() -> dict[str, str]:
     # Progress bars are for those who wait: in a page they leave empty boxes.
     env = dict(os.environ, QUEEN_BOOK="1", PYTHONHASHSEED="0", TQDM_DISABLE="1")
+    env["QUEEN_CLAIMS"] = "strict"  # a page must not say what its own run does not bear out
     env["IPYTHONDIR"] = str(BUILD / "ipython")
     # One thread a notebook, for they run side by side, and the same number everywhere:
     # floating-point sums depend on it.

