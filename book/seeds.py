@@ -4,7 +4,7 @@
                                               and cpu, seeds 0 to 4, each with 1 and 2 threads
     python book/seeds.py --profiles cpu --seeds 0-4 --threads 1 --chapters 04_gradient_reverse
     python book/seeds.py --table              run nothing: the table of what is recorded
-    python book/seeds.py --spread             run nothing: what was recorded of every claim, its bounds
+    python book/seeds.py --spread             run nothing: what every claim was, and its bounds
 
 A run in the profile cpu records the numbers of all claims (queen_ref/claims.py), and a test holds
 their bounds against them. The file is written after every run: killed at any moment, the same

@@ -3,7 +3,6 @@
 import json
 import os
 import random
-import signal
 import subprocess
 import sys
 import time
@@ -518,6 +517,7 @@ def test_killed_at_any_moment_the_same_command_finishes_the_rest(parts, tmp_path
     count = random.randrange(6)
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wait_for_lines(out, count, lambda: process.poll() is None)
+    time.sleep(random.random())  # somewhere in the next cell
     process.kill()
     process.wait()
     kept = out.read_bytes()

@@ -9,6 +9,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from blocks import CLASSES, Blocks, blocks
 
 import queen_ref as qr
 
@@ -18,6 +19,8 @@ with warnings.catch_warnings():
     from art.estimators.classification import BlackBoxClassifier, PyTorchClassifier
 
 BUDGET = 250
+SHAPE = (1, 8, 8)
+IMAGES, LABELS = blocks(BUDGET)
 ATTACKS = {
     "KnockoffNets": lambda victim: KnockoffNets(
         victim, 64, 64, nb_epochs=6, nb_stolen=BUDGET, use_probability=True, verbose=False
@@ -26,64 +29,54 @@ ATTACKS = {
 }
 
 
-@pytest.fixture(scope="module")
-def data():
-    return qr.data.load("smoke", seed=0)
-
-
-@pytest.fixture(scope="module")
-def victim(data):
-    victim = qr.models.build(data.model, data.shape, data.num_classes, seed=0)
-    qr.training.fit(victim, *data.train, epochs=6, seed=0)
-    return victim
-
-
-def as_art(api, data):
+def as_art(api):
     """The adapter: what ART calls a classifier, in front of an API."""
     return BlackBoxClassifier(
-        lambda x: api(torch.from_numpy(x).float()).numpy(), data.shape, data.num_classes, (0, 1)
+        lambda x: api(torch.from_numpy(x).float()).numpy(), SHAPE, CLASSES, (0, 1)
     )
 
 
-def steal(name, api, data):
+def steal(name, api):
     """ART's attack with a small CNN as the thief's model; returns the model."""
     np.random.seed(0)  # ART draws its queries from numpy's global generator
     torch.manual_seed(0)
-    model = qr.models.build("small_cnn", data.shape, data.num_classes, seed=1)
+    model = qr.models.build("small_cnn", SHAPE, CLASSES, seed=1)
     thief = PyTorchClassifier(
         model,
         torch.nn.CrossEntropyLoss(),
-        data.shape,
-        data.num_classes,
+        SHAPE,
+        CLASSES,
         optimizer=torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.5),
         clip_values=(0, 1),
         device_type="cpu",
     )
-    attack = ATTACKS[name](as_art(api, data))
-    attack.extract(data.pools["mnist"].numpy(), thieved_classifier=thief)
+    attack = ATTACKS[name](as_art(api))
+    attack.extract(IMAGES.numpy(), thieved_classifier=thief)
     return model.eval()
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-def test_art_steals_an_undefended_victim(name, victim, data):
-    api = qr.BlackBox(qr.NoDefense(victim), budget=BUDGET)
-    substitute = steal(name, api, data)
+def test_art_steals_an_undefended_victim(name):
+    api = qr.BlackBox(qr.NoDefense(Blocks()), budget=BUDGET)
+    substitute = steal(name, api)
     assert api.queries == BUDGET
-    assert qr.metrics.fidelity(substitute, victim, data.test[0]) > 0.7
+    # 1.0 with 10 seeds, 1 and 2 threads, AVX2 and AVX-512.
+    assert qr.metrics.fidelity(substitute, Blocks(), blocks(200, seed=1)[0]) > 0.7
 
 
-def test_art_cannot_ask_more_than_the_budget(victim, data):
-    api = qr.BlackBox(qr.NoDefense(victim), budget=BUDGET - 1)
+def test_art_cannot_ask_more_than_the_budget():
+    api = qr.BlackBox(qr.NoDefense(Blocks()), budget=BUDGET - 1)
     with pytest.raises(qr.BudgetExceeded):
-        steal("CopycatCNN", api, data)
+        steal("CopycatCNN", api)
     assert api.queries < BUDGET
 
 
-def test_queen_remembers_what_art_asked(victim, data):
+def test_queen_remembers_what_art_asked():
     config = qr.QueenConfig(map_epochs=2, shadows=1, shadows_per_query=1, shadow_epochs=1)
-    queen = qr.Queen.fit(victim, *data.train, config, seed=0)
+    queen = qr.Queen.fit(Blocks(), IMAGES, LABELS, config, seed=0)
     api = qr.BlackBox(queen, budget=BUDGET)
-    steal("KnockoffNets", api, data)
+    steal("KnockoffNets", api)
     counts = queen.report()
     assert counts["queries"] == api.queries == BUDGET
+    # ART asks for every training image: one of them is nearer to its center than the mean.
     assert 0 < counts["recorded"] <= counts["inside"]

@@ -226,13 +226,14 @@ def test_jbda_trains_a_new_substitute_before_each_round_on_all_answers():
 
 
 def test_a_step_towards_a_class_raises_its_probability():
-    model = victim_of(2)
-    nn.init.normal_(model.head.weight, generator=torch.Generator().manual_seed(0))
+    # Of two classes and linear: whatever raises a logit's lead raises its probability.
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 2))
+    nn.init.normal_(model[1].weight, generator=torch.Generator().manual_seed(0))
     draws = torch.randint(2, (60,), generator=torch.Generator().manual_seed(3))
     moved = targeted_pgd(model, POOL, POOL, 0.01, 1, torch.Generator().manual_seed(3))
     with torch.no_grad():
         before, after = (model(x).softmax(1).gather(1, draws[:, None]) for x in (POOL, moved))
-    assert float((after > before).float().mean()) > 0.95
+    assert bool((after > before).all())
 
 
 # Smoothing ------------------------------------------------------------------------------
@@ -287,6 +288,7 @@ def test_the_rotation_loss_is_learned_and_leaves_the_running_averages_alone():
     assert torch.equal(model.body[0][1].running_mean, before)
     assert model.body[0][1].momentum == 0.1
     fit(model, POOL, torch.full((60, 3), 1 / 3), epochs=8, also=rotations)
+    # 0.05 to 0.08 of the first with 10 seeds, 1 and 2 threads, AVX2 and AVX-512.
     assert float(rotations(model.train()).detach()) < first / 2
 
 
@@ -307,6 +309,7 @@ def test_the_recovery_net_undoes_a_simple_perturbation():
     net = train_recovery(clean, perturb(clean), epochs=30)
     before = (perturb(fresh) - fresh).abs().sum(1).mean()
     after = (apply(net, perturb(fresh)) - fresh).abs().sum(1).mean()
+    # 0.13 to 0.15 with 10 seeds, 1 and 2 threads, AVX2 and AVX-512.
     assert float(after) < 0.5 * float(before)
 
 
@@ -328,7 +331,7 @@ def test_the_dirichlet_table_lies_around_the_clean_answers(table, rows):
     assert len(clean) == len(perturbed) == rows
     assert torch.equal(clean[0], center[0])
     means = clean.reshape(-1, 60, 4).mean(0)
-    assert float((means - center).abs().mean()) < 0.08
+    assert float((means - center).abs().mean()) < 0.08  # at most 0.053 in 300 draws
 
 
 def naive_posterior(answers, clean, perturbed):

@@ -1,10 +1,12 @@
 """book/build.py: what it says when a chapter fails."""
 
 import importlib.util
+from functools import partial
 from pathlib import Path
 
 import pytest
 from jupyter_cache import get_cache
+from jupyter_cache.executors import utils
 
 ROOT = Path(__file__).parent.parent
 
@@ -15,6 +17,8 @@ def build(tmp_path, monkeypatch):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     monkeypatch.setattr(module, "open_cache", lambda: get_cache(tmp_path / "cache"))
+    # A kernel has a minute to start, which a busy machine may not keep.
+    monkeypatch.setattr(utils, "executenb", partial(utils.executenb, startup_timeout=600))
     return module
 
 

@@ -499,8 +499,14 @@ def test_two_processes_at_once_decode_once(home):
     folders(home / "cifar10/train", 10)
     code = "import queen_ref.pixels as p, time, queen_ref.datasets as d\nonce = p._open\n"
     code += "p._open = lambda *a: print('opened', flush=True) or time.sleep(0.1) or once(*a)\n"
-    code += "print(len(d.dataset('cifar10')[0]))"
-    both = [subprocess.Popen([sys.executable, "-c", code], stdout=-1, text=True) for _ in "ab"]
+    code += "print('ready', flush=True); input()\nprint(len(d.dataset('cifar10')[0]))"
+    command = [sys.executable, "-c", code]
+    both = [subprocess.Popen(command, stdin=-1, stdout=-1, text=True) for _ in "ab"]
+    # Neither begins before both have started, which takes one of them how long it will.
+    assert [process.stdout.readline() for process in both] == ["ready\n"] * 2
+    for process in both:
+        process.stdin.write("go\n")
+        process.stdin.flush()
     words = [process.communicate()[0].split() for process in both]
     assert sorted(map(len, words)) == [1, 11] and all(said[-1] == "10" for said in words)
 

@@ -94,5 +94,6 @@ def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path):
 def test_a_handout_runs(handouts, tmp_path):
     parameters = {"profile": "smoke"}
     pm.execute_notebook(
-        handouts["09_paper_scale"], None, parameters, cwd=tmp_path, kernel_name="python3"
-    )
+        handouts["09_paper_scale"], None, parameters, cwd=tmp_path, kernel_name="python3",
+        start_timeout=600,
+    )  # fmt: skip

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 import queen_ref as qr
@@ -14,22 +14,28 @@ RADII = torch.tensor([1.0, 0.5, 2.0], dtype=torch.float64)
 
 
 def naive(points, labels, centers, radii, spacing, threshold, alpha, beta, units):
-    """The sequential algorithm, one query at a time, in plain Python."""
+    """The sequential algorithm, one query at a time, in plain Python.
+
+    Last comes how near to a tie it came: below that, relative rounding would decide.
+    """
     recorded = [[] for _ in radii]
     cqs = [0.0] * len(radii)
-    verdicts = []
+    verdicts, ties = [], [math.inf]
     for (x, y), k in zip(points.tolist(), labels.tolist(), strict=True):
         s = beta * float(radii[k])
         r = spacing * s if units == "relative" else spacing
         d = math.hypot(x - float(centers[k][0]), y - float(centers[k][1]))
         inside = d < s
-        novel = inside and all(math.hypot(x - a, y - b) > r for a, b in recorded[k])
+        gaps = [math.hypot(x - a, y - b) for a, b in recorded[k]] if inside else []
+        novel = inside and min(gaps, default=math.inf) > r
         reverse = novel and cqs[k] > threshold
+        ties += [abs(d - s) / s, *(abs(gap - r) / r for gap in gaps)]
+        ties += [abs(cqs[k] - threshold) / cqs[k]] if cqs[k] else []
         if novel and not reverse:
             recorded[k].append((x, y))
             cqs[k] += (0.5 * math.erfc(alpha * (d - s) / s)) ** 2 * (r / s) ** 2
         verdicts.append((inside, novel, reverse))
-    return verdicts, cqs, [len(points) for points in recorded]
+    return verdicts, cqs, [len(points) for points in recorded], min(ties)
 
 
 def queries(count, seed, spread=1.0):
@@ -67,7 +73,8 @@ def test_any_batching_gives_the_verdicts_of_the_sequential_loop(
     points, labels = queries(sum(sizes), seed)
     points = points.to(dtype)
     config = dict(spacing=spacing, threshold=threshold, alpha=alpha, beta=beta, units=units)
-    expected, cqs, recorded = naive(points, labels, CENTERS, RADII, **config)
+    expected, cqs, recorded, tie = naive(points, labels, CENTERS, RADII, **config)
+    assume(tie > 1e-5)
     ledger = qr.SensitivityLedger(CENTERS, RADII, **config)
     assert in_batches(ledger, points, labels, sizes).tolist() == [list(v) for v in expected]
     torch.testing.assert_close(ledger.cqs.tolist(), cqs, rtol=1e-5, atol=1e-9)
@@ -77,7 +84,7 @@ def test_any_batching_gives_the_verdicts_of_the_sequential_loop(
 def test_ten_thousand_queries_agree_with_the_loop_across_the_threshold():
     points, labels = queries(10_000, seed=1, spread=0.7)
     config = dict(spacing=0.05, threshold=0.2, alpha=1.0, beta=1.0, units="relative")
-    expected, _, recorded = naive(points, labels, CENTERS, RADII, **config)
+    expected, _, recorded, _ = naive(points, labels, CENTERS, RADII, **config)
     ledger = qr.SensitivityLedger(CENTERS, RADII, **config)
     assert in_batches(ledger, points, labels, [4096] * 3).tolist() == [list(v) for v in expected]
     assert ledger.recorded.tolist() == recorded

@@ -30,6 +30,7 @@ FLAGS = (
     "--disable-background-networking --disable-component-update --disable-sync "
     "--disable-dev-shm-usage --window-size=1280,1000"
 ).split()
+PATIENCE = 120  # seconds for what a busy machine keeps waiting
 
 # Everything a page draws by script: figures, equations, widgets.
 SETTLED = """
@@ -82,17 +83,33 @@ def browser(tmp_path_factory):
         if os.environ.get("QUEEN_REQUIRE_BROWSER") == "1":
             pytest.fail(message)
         pytest.skip(message)
+    why = []
+    for _ in range(2):  # a start may fail on a machine that does much else
+        try:
+            window = start(chromium, driver, tmp_path_factory.mktemp("profile"))
+            break
+        except Exception as error:  # of chromium, of its driver, or of the wire between
+            why.append(str(error))
+    else:
+        pytest.fail("\n".join(["waited twice for chromium to start", *why]))
+    yield window
+    window.quit()
+
+
+def start(chromium: str, driver: str, profile: Path):
     from selenium import webdriver
 
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
-    for flag in [*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"]:
+    for flag in [*FLAGS, f"--user-data-dir={profile}"]:
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     # Naming the driver keeps selenium from asking the network for one.
     window = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    yield window
-    window.quit()
+    window.set_page_load_timeout(PATIENCE)
+    window.set_script_timeout(PATIENCE)
+    window.command_executor.client_config.timeout = 2 * PATIENCE
+    return window
 
 
 def open_page(browser, url: str) -> None:
@@ -105,10 +122,10 @@ def open_page(browser, url: str) -> None:
     wait_until(lambda: browser.execute_script(SETTLED), f"{url} did not draw everything")
 
 
-def wait_until(condition, message: str, seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
+def wait_until(condition, message: str) -> None:
+    end = time.monotonic() + PATIENCE
     while not condition():
-        assert time.monotonic() < end, message
+        assert time.monotonic() < end, f"{message} (waited {PATIENCE} s)"
         time.sleep(0.05)
 
 
@@ -157,7 +174,6 @@ def check_sliders(browser) -> int:
             wait_until(
                 lambda fig=figure, old=before: browser.execute_script(DRAWN, fig) != old,
                 f"a slider changes nothing in: {label}",
-                seconds=5,
             )
             assert slider.get_attribute("aria-valuetext") != said, f"not announced: {label}"
             moved += 1
@@ -195,7 +211,7 @@ def test_page_fits_a_phone(page, origin, browser):
     open_page(browser, f"{origin}/{page}.html")
     browser.set_window_size(500, 900)
     wide = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    wait_until(lambda: browser.execute_script(wide) <= 1, f"{page} scrolls sideways", seconds=5)
+    wait_until(lambda: browser.execute_script(wide) <= 1, f"{page} scrolls sideways")
     assert browser.execute_script("return window.innerWidth") <= 500, "the window stayed wide"
     assert browser.execute_script(wide) <= 1, f"{page} scrolls sideways"
 
@@ -252,9 +268,15 @@ def test_a_blocked_script_is_noticed(origin, browser):
     """Guards check_clean: it must see an error and a request that leaves the origin."""
     open_page(browser, f"{origin}/{toc_pages()[0]}.html")
     browser.execute_script("fetch('http://127.0.0.1:9/x').catch(() => {}); console.error('seen')")
-    time.sleep(0.5)
-    with pytest.raises(AssertionError, match="seen"):
-        check_clean(browser, origin)
+
+    def noticed() -> bool:
+        try:
+            check_clean(browser, origin)
+        except AssertionError as error:
+            return "seen" in str(error)
+        return False
+
+    wait_until(noticed, "error not seen")
     browser.execute_script("fetch('http://127.0.0.1:9/x').catch(() => {})")
     wait_until(lambda: any(":9/x" in url for url in requested(browser)), "request not seen")
 
@@ -266,9 +288,13 @@ AXE = """
 const [theme, off, done] = arguments;
 document.documentElement.dataset.theme = document.documentElement.dataset.mode = theme;
 const rules = Object.fromEntries(off.map((name) => [name, {enabled: false}]));
-setTimeout(() => axe.run(document, {resultTypes: ['violations'], rules}).then((found) => done(
+const look = () => axe.run(document, {resultTypes: ['violations'], rules}).then((found) => done(
   found.violations.filter((v) => ['serious', 'critical'].includes(v.impact)).map(
-    (v) => `${v.id}: ${v.nodes.slice(0, 3).map((n) => n.html.slice(0, 120)).join(' | ')}`))), 500);
+    (v) => `${v.id}: ${v.nodes.slice(0, 3).map((n) => n.html.slice(0, 120)).join(' | ')}`)));
+// Colours that are still changing are nobody's.
+const changing = () => document.getAnimations().some((a) => a instanceof CSSTransition);
+const settled = () => (changing() ? setTimeout(settled, 50) : look());
+setTimeout(settled, 500);
 """
 
 
@@ -276,7 +302,6 @@ setTimeout(() => axe.run(document, {resultTypes: ['violations'], rules}).then((f
 def test_axe_finds_no_serious_violation(page, origin, browser):
     """Names, roles, order and contrast, as axe-core measures them."""
     open_page(browser, f"{origin}/{page}.html")
-    browser.set_script_timeout(60)
     browser.execute_script((ROOT / "tests" / "vendor" / "axe.min.js").read_text())
     for theme in ("light", "dark"):
         found = browser.execute_async_script(AXE, theme, NOT_OURS)

@@ -1,5 +1,6 @@
 """The whole defence: what it promises its clients, its operator and its memory."""
 
+import copy
 import dataclasses
 
 import pytest
@@ -34,10 +35,20 @@ def images(setting):
     return setting[1]
 
 
+@pytest.fixture(scope="module")
+def double(setting):
+    """Images and a QUEEN in double precision, where rounding moves no query over a border."""
+    victim, images, labels, _ = setting
+    victim, images = copy.deepcopy(victim).double(), images.double()
+    return images, qr.Queen.fit(victim, images, labels, EAGER, seed=0)
+
+
 def test_answers_lie_on_the_simplex_and_every_regime_occurs(queen, images):
     answers = queen(images)
     report = queen.report()
     assert report["queries"] == len(images)
+    # Of 400: 221 to 246 inside, 8 to 11 recorded, 149 to 224 reversed, all without their label,
+    # with 10 seeds, 1 and 2 threads, AVX2 and AVX-512.
     assert report["inside"] >= report["recorded"] + report["reversed"]
     assert min(report["recorded"], report["reversed"]) > 0
     assert report["inside"] < len(images)
@@ -45,7 +56,9 @@ def test_answers_lie_on_the_simplex_and_every_regime_occurs(queen, images):
     torch.testing.assert_close(answers.sum(1), torch.ones(len(images)))
 
 
-def test_a_batch_is_answered_like_the_same_queries_one_by_one(queen, images):
+def test_a_batch_is_answered_like_the_same_queries_one_by_one(double):
+    images, queen = double
+    queen.reset()
     together = queen(images[:150], client="batch")
     single = torch.cat([queen(image[None], client="single") for image in images[:150]])
     assert queen.report("batch") == queen.report("single")
@@ -56,7 +69,9 @@ def test_a_batch_is_answered_like_the_same_queries_one_by_one(queen, images):
     torch.testing.assert_close(together[rest], single[rest], rtol=1e-3, atol=1e-5)
 
 
-def test_one_client_batched_or_not_gets_the_same_reversed_answers(queen, images):
+def test_one_client_batched_or_not_gets_the_same_reversed_answers(double):
+    images, queen = double
+    queen.reset()
     together = queen(images[:150])
     queen.reset()
     single = torch.cat([queen(image[None]) for image in images[:150]])
@@ -347,10 +362,10 @@ class BentVictim:
         return self.victim.head(features).detach().sinh()
 
 
-def test_the_walk_for_an_affine_head_needs_no_forward(setting):
-    victim, images, _, queen = setting
+def test_the_walk_for_an_affine_head_needs_no_forward(double):
+    images, queen = double
     query = queen.look(images)
-    args = query.features, query.logits, queen.centroids, victim.head
+    args = query.features, query.logits, queen.centroids, queen.victim.head
     quick, steps = walk_logits(*args, centroid_logits=queen.centroid_logits)
     slow, same = walk_logits(*args)
     assert torch.equal(steps, same)
