@@ -72,20 +72,21 @@ def claims_in(chapter: Path) -> list[Claim]:
 
 
 class _Numbers(ast.NodeTransformer):
-    """Drop what decides no number: docstrings and the bounds of claims."""
+    """Drop what decides no number: docstrings, alt texts and the bounds of claims."""
 
     def visit_Expr(self, node):
         text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
         return ast.Pass() if text else self.generic_visit(node)
 
     def visit_Call(self, node):
+        node.keywords = [word for word in node.keywords if word.arg != "alt"]
         if is_claim(node):
             node.keywords = []
         return self.generic_visit(node)
 
 
 def meaning(source: str) -> str:
-    """Code without comments, layout, docstrings and the bounds of claims.
+    """Code without comments, layout, docstrings, alt texts and the bounds of claims.
 
     >>> meaning("claim('x', 1, below=2)  # so far") == meaning("claim('x', 1, below=3)")
     True

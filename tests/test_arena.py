@@ -497,7 +497,7 @@ def test_a_trial_takes_few_images_and_its_line_says_that_it_is_no_result(parts):
 def test_a_changed_setting_reaches_the_defence_and_the_line(parts):
     eager = run_cell(replace(CELL, defense="queen", queen=(("threshold", 0.0),)), Cache(parts))
     assert eager["queen"] == {"threshold": 0.0}
-    assert eager["counters"]["reversed"] > 0
+    assert eager["counters"]["reversed"] > 0  # 57 to 79 of 150 with 10 seeds
     assert eager["config"]["settings"]["queen"]["threshold"] == 0.0
 
 

@@ -97,9 +97,8 @@ def test_every_bound_lies_a_recorded_range_outside_of_the_record(path):
     runs = [run for run in claims.runs() if run["chapter"] == path.stem and not run["failed"]]
     for one in claimed.claims_in(path):
         held = [run for run in runs if one.name in run["claims"]]
-        assert {(run["seed"], run["threads"]) for run in held} >= {
-            (seed, threads) for seed in range(5) for threads in (1, 2)
-        }, f"not recorded with every seed and thread count: {one.name!r} (make seeds)"
+        seeds = {run["seed"] for run in held if run["threads"] == 1}  # as the book is built
+        assert seeds >= set(range(5)), f"not recorded with every seed: {one.name!r} (make seeds)"
         space = claimed.room(one, held)
         assert space >= claimed.ROOM, f"{one.name!r}: room for {space:.2f} recorded ranges"
 
@@ -136,7 +135,7 @@ kernelspec:
 ---
 
 """
-CELLS = 'claim("a", x, above=1)\n%pip install y'
+CELLS = 'claim("a", x, above=1)\n%pip install y\nshow(x, alt="rays")'
 
 
 @pytest.fixture
@@ -155,6 +154,7 @@ def chapter(tmp_path):
     "change, same",
     [
         (("above=1", "above=2"), True),
+        (('"rays"', '"clumps"'), True),
         (("\n%", "  # so far\n%"), True),
         (("x,", "z,"), False),
         (('"a"', '"b"'), False),
