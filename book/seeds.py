@@ -58,6 +58,7 @@ def execute(chapter: Path, profile: str, seed: int, threads: int) -> dict:
         place = Path(folder)
         env = dict(os.environ, PLOTLY_RENDERER="plotly_mimetype", TQDM_DISABLE="1")
         env.update(QUEEN_CLAIMS_TO=str(place / "claims"), IPYTHONDIR=str(place / "ipython"))
+        env.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # who waits leaves the core to other programs
         for name in ("QUEEN_BOOK", "QUEEN_CLAIMS"):
             env.pop(name, None)
         for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
