@@ -43,7 +43,7 @@ book: $(STAMP)  ## Execute the notebooks and build _build/html; warnings are err
 page: $(STAMP)  ## Build one page while writing it: make page NAME=notebooks/03_sensitivity
 	@$(BIN)/python book/build.py --page "$(NAME)"
 
-test: $(STAMP) lint browser unit notebooks book pages  ## Everything; 15 to 50 minutes on 2 cores
+test: $(STAMP) lint browser unit notebooks book pages  ## Everything; 15 to 25 minutes on 2 quiet cores
 	@echo "All tests passed."
 
 unit: $(STAMP)  ## The fast tests only
