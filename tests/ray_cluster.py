@@ -3,9 +3,12 @@
 Prints one JSON object. Not a test module: pytest does not collect it.
 """
 
+import contextlib
 import json
 import os
+import re
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -20,6 +23,8 @@ from queen_ref.arena import Results, grid, run_grid
 from queen_ref.arena.engines import Ray, run_in
 from queen_ref.arena.run import Display
 
+# Older ones wait longer by themselves, and do not know these ports.
+TOLD = tuple(int(n) for n in ray.__version__.split(".")[:2]) >= (2, 60)
 PATIENCE = 300  # seconds for whatever a busy machine keeps waiting
 
 
@@ -34,6 +39,29 @@ def wait_for(condition, what):
         if time.monotonic() > end:
             raise TimeoutError(f"waited {PATIENCE} s for {what}")
         time.sleep(0.05)
+
+
+def ports():
+    """A free port for each agent of a node: a raylet that knows them waits for none to choose."""
+    names = ("metrics_agent", "metrics_export", "dashboard_agent_listen", "runtime_env_agent")
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.create_server(("", 0))) for _ in names]
+        return {f"{n}_port": s.getsockname()[1] for n, s in zip(names, sockets, strict=True)}
+
+
+def knowing(start):
+    """`start` of one of Ray's processes, but the raylet is told the one port that it is not told.
+
+    It gives its agent 15 s to write that port down, and ends (Ray 2.60, no setting changes it).
+    """
+
+    def started(command, kind, **options):
+        if kind == "raylet":
+            port = re.search(r"--listen-port=(\d+)", " ".join(command))[1]
+            command = [*command, f"--dashboard_agent_listen_port={port}"]
+        return start(command, kind, **options)
+
+    return started
 
 
 def patiently(get_node):
@@ -87,9 +115,12 @@ def kill_the_first(folder, killed):
 
 def main(cache, out):
     cells = grid("smoke", ["naive", "top1"], ["random"], ["none", "rounding", "queen"], [0])
+    if TOLD:
+        services.start_ray_process = knowing(services.start_ray_process)
     services.get_node = patiently(services.get_node)
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "wait": False})
-    cluster.add_node(num_cpus=1, wait=False)
+    cluster = Cluster()
+    for _ in range(2):
+        cluster.add_node(num_cpus=1, wait=False, **(ports() if TOLD else {}))
     cluster.wait_for_nodes(timeout=PATIENCE)
     folder, killed = tempfile.mkdtemp(), []
     threading.Thread(target=kill_the_first, args=(folder, killed), daemon=True).start()

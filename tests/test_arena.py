@@ -213,8 +213,11 @@ def append_many(path, seed):
         results.append(line(replace(CELL, seed=number), note="x" * 5000))
 
 
-def test_several_processes_neither_tear_nor_double_a_line(tmp_path):
+def test_several_processes_neither_tear_nor_double_a_line(tmp_path, monkeypatch):
     path, context = tmp_path / "r.jsonl", get_context("fork")
+    # Between looking and writing: without the lock others would come in between.
+    cut = os.ftruncate
+    monkeypatch.setattr(os, "ftruncate", lambda *place: time.sleep(0.002) or cut(*place))
     crowd = [context.Process(target=append_many, args=(path, seed)) for seed in range(4)]
     for process in crowd:
         process.start()
@@ -497,7 +500,7 @@ def test_a_trial_takes_few_images_and_its_line_says_that_it_is_no_result(parts):
 def test_a_changed_setting_reaches_the_defence_and_the_line(parts):
     eager = run_cell(replace(CELL, defense="queen", queen=(("threshold", 0.0),)), Cache(parts))
     assert eager["queen"] == {"threshold": 0.0}
-    assert eager["counters"]["reversed"] > 0  # 57 to 79 of 150 with 10 seeds
+    assert eager["counters"]["reversed"] > 0  # 55 to 79 of 150 with 10 seeds
     assert eager["config"]["settings"]["queen"]["threshold"] == 0.0
 
 
