@@ -66,7 +66,8 @@ def execute(chapter: Path, profile: str, seed: int, threads: int) -> dict:
         (place / "cwd").mkdir()
         jupytext.write(jupytext.read(chapter), place / "in.ipynb")
         command = [sys.executable, "-m", "papermill", "in.ipynb", "out.ipynb", "-k", "python3",
-                   "--cwd", "cwd", "--no-progress-bar", "--log-level", "ERROR",
+                   "--cwd", "cwd", "--start-timeout", "600", "--no-progress-bar",
+                   "--log-level", "ERROR",
                    "-p", "profile", profile, "-p", "seed", str(seed)]  # fmt: skip
         done = subprocess.run(command, cwd=place, env=env, capture_output=True, text=True)
         lines = (place / "claims").read_text() if (place / "claims").exists() else ""

@@ -43,7 +43,7 @@ def measure(path: Path, profile: str, at_once: int = 1) -> dict:
     start = time.perf_counter()
     pm.execute_notebook(
         jupytext.read(path), None, parameters={"profile": profile, "seed": 0},
-        kernel_name="python3", progress_bar=False,
+        kernel_name="python3", progress_bar=False, start_timeout=600,
     )  # fmt: skip
     return {
         "seconds": round(time.perf_counter() - start, 1),

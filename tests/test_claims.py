@@ -63,9 +63,10 @@ def test_a_strict_run_raises(claim, monkeypatch):
 
 
 @pytest.mark.parametrize("profile", ["smoke", "gpu"])
-def test_claims_are_about_the_profile_cpu(monkeypatch, profile):
+def test_claims_are_about_the_profile_cpu(monkeypatch, capsys, profile):
     monkeypatch.setenv("QUEEN_CLAIMS", "strict")
     claims.Claims("00_of_another_book", profile)("share", 0.28, above=0.3)
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize("value, bounds", [(0.4, {}), ([], {"above": 0.3})])
