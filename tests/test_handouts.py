@@ -93,7 +93,8 @@ def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path):
 @pytest.mark.notebook
 def test_a_handout_runs(handouts, tmp_path):
     parameters = {"profile": "smoke"}
-    pm.execute_notebook(
+    done = pm.execute_notebook(
         handouts["09_paper_scale"], None, parameters, cwd=tmp_path, kernel_name="python3",
         start_timeout=600,
     )  # fmt: skip
+    assert done["metadata"]["papermill"]["exception"] is None

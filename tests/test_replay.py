@@ -92,7 +92,10 @@ def test_what_cannot_be_recorded_is_not(monkeypatch):
     monkeypatch.setattr(training, "recorder_for", lambda device: pytest.fail("recorded"))
     model = build("small_cnn", (1, 8, 8), 3, seed=0)
     images, labels = torch.rand(8, 1, 8, 8), torch.arange(8) % 3
-    fit(model, images, labels, epochs=1, loss=lambda logits, targets: logits.square().mean())
+    losses = fit(
+        model, images, labels, epochs=1, loss=lambda logits, targets: logits.square().mean()
+    )
+    assert len(losses) == 1  # trained, step by step
 
 
 def test_a_recovery_net_is_the_same_with_and_without(monkeypatch):
