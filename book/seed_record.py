@@ -35,12 +35,15 @@ class Record:
             part.write_text("".join(json.dumps(run) + "\n" for run in self.runs))
             part.replace(self.path)
 
-    def fresh(self, keys: dict[str, str]) -> list[dict]:
-        """The runs of the code as it is now."""
-        return [run for run in self.runs if run["code"] == keys.get(run["chapter"])]
+    def fresh(self, keys: dict[str, tuple[str, list[str]]]) -> list[dict]:
+        """The runs of the code as it is now, in which every claim as it is now was held."""
+        now = {stem: (code, set(claimed)) for stem, (code, claimed) in keys.items()}
+        return [run for run in self.runs if run["chapter"] in now
+                and run["code"] == now[run["chapter"]][0]
+                and set(run["claimed"]) >= now[run["chapter"]][1]]  # fmt: skip
 
 
-def table(record: Record, keys: dict[str, str], wanted: list[tuple]) -> list[str]:
+def table(record: Record, keys: dict[str, tuple[str, list[str]]], wanted: list[tuple]) -> list[str]:
     """Chapter x seed for each profile and thread count: ok, FAIL, claim, old or -."""
     fresh, known = {}, {record.what(run) for run in record.runs}
     for run in record.fresh(keys):
@@ -67,7 +70,7 @@ def table(record: Record, keys: dict[str, str], wanted: list[tuple]) -> list[str
     return lines
 
 
-def spreads(record: Record, keys: dict[str, str]) -> list[tuple[float, str]]:
+def spreads(record: Record, keys: dict[str, tuple[str, list[str]]]) -> list[tuple[float, str]]:
     """Every claim of these chapters: its room, and a line with what was recorded and its bounds."""
     measured = [run for run in record.fresh(keys) if run["profile"] == PROFILE]
     found = []
@@ -87,7 +90,7 @@ def spreads(record: Record, keys: dict[str, str]) -> list[tuple[float, str]]:
     return found
 
 
-def findings(record: Record, keys: dict[str, str]) -> list[str]:
+def findings(record: Record, keys: dict[str, tuple[str, list[str]]]) -> list[str]:
     """What is wrong: runs that failed, claims that are not recorded, bounds without room."""
     failed = [f"{' '.join(map(str, record.what(run)))}: {run['failed']}"
               for run in record.fresh(keys) if run["failed"]]  # fmt: skip

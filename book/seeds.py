@@ -8,8 +8,9 @@
 
 A run in the profile cpu records the numbers of all claims (queen_ref/claims.py), and a test holds
 their bounds against them. The file is written after every run: killed at any moment, the same
-command goes on. A run is done again when it failed, or when the chapter's or the package's code
-has changed. Runs on another machine are added with --again, and kept beside the first ones.
+command goes on. A run is done again when it failed, when the chapter's or the package's code has
+changed, or when a claim was added. Runs on another machine are added with --again, and kept beside
+the first ones.
 """
 
 import argparse
@@ -27,7 +28,7 @@ from pathlib import Path
 
 import jupytext
 import torch
-from claimed import ROOT, chapters, key
+from claimed import ROOT, chapters, claims_in, key
 from seed_record import Record, findings, spreads, table
 
 from queen_ref.claims import PROFILE, RECORD
@@ -134,7 +135,8 @@ def options() -> argparse.Namespace:
 def main() -> int:
     chosen = options()
     record = Record(chosen.out)
-    keys = {path.stem: key(path) for path in chapters() if path.stem in chosen.chapters}
+    keys = {path.stem: (key(path), [claim.code for claim in claims_in(path)])
+            for path in chapters() if path.stem in chosen.chapters}  # fmt: skip
     wanted = [(profile, stem, threads, seed)
               for threads in chosen.threads for profile in chosen.profiles
               for seed in chosen.seeds or SEEDS[profile] for stem in keys]  # fmt: skip
@@ -151,13 +153,14 @@ def main() -> int:
     return 1 if found else 0
 
 
-def run_all(due: list[tuple], record: Record, keys: dict[str, str], at_once: int | None) -> None:
+def run_all(due: list[tuple], record: Record, keys: dict, at_once: int | None) -> None:
     def one(what: tuple) -> dict:
         profile, stem, threads, seed = what
         return {
             "profile": profile, "chapter": stem, "threads": threads, "seed": seed,
             "machine": machine(), "python": platform.python_version(),
-            "torch": torch.__version__, "date": date.today().isoformat(), "code": keys[stem],
+            "torch": torch.__version__, "date": date.today().isoformat(),
+            "code": keys[stem][0], "claimed": keys[stem][1],
             **execute(ROOT / "notebooks" / f"{stem}.md", profile, seed, threads),
         }  # fmt: skip
 

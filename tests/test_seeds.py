@@ -17,12 +17,13 @@ import seeds  # noqa: E402
 
 STEM = "05_queen_end_to_end"
 WHAT = ("cpu", STEM, 1, 0)
+NOW = {STEM: ("now", ["c1"])}
 
 
 def run_of(what=WHAT, failed=None, code="now", machine="here", **held) -> dict:
     profile, chapter, threads, seed = what
     return dict(profile=profile, chapter=chapter, threads=threads, seed=seed, machine=machine,
-                code=code, failed=failed, seconds=1.0, claims=held)  # fmt: skip
+                code=code, claimed=["c1"], failed=failed, seconds=1.0, claims=held)  # fmt: skip
 
 
 @pytest.fixture
@@ -52,20 +53,26 @@ def test_the_table_tells_fine_failed_broken_old_and_missing_apart(record, one_cl
     ]):  # fmt: skip
         record.add(run_of(WHAT[:3] + (seed,), **run))
     wanted = [WHAT[:3] + (seed,) for seed in range(5)]
-    title, row, _ = seed_record.table(record, {STEM: "now"}, wanted)
+    title, row, _ = seed_record.table(record, NOW, wanted)
     assert title.split() == ["cpu,", "1", "thread", "0", "1", "2", "3", "4"]
     assert row.split() == [STEM, "ok", "FAIL", "claim", "old", "-"]
 
 
+@pytest.mark.parametrize("claims, fresh", [([], 1), (["c1"], 1), (["c1", "c2"], 0)])
+def test_a_claim_that_goes_costs_no_run_and_a_new_one_does(record, claims, fresh):
+    record.add(run_of())
+    assert len(record.fresh({STEM: ("now", claims)})) == fresh
+
+
 def test_findings_are_failures_bounds_without_room_and_what_is_not_recorded(record, one_claim):
-    assert "nothing is recorded" in seed_record.findings(record, {STEM: "now"})[0]
+    assert "nothing is recorded" in seed_record.findings(record, NOW)[0]
     record.add(run_of(accuracy=[0.9, 0.9]))
-    assert seed_record.findings(record, {STEM: "now"}) == []
+    assert seed_record.findings(record, NOW) == []
     record.add(run_of(WHAT[:3] + (1,), accuracy=[0.6, 0.9]))
-    (tight,) = seed_record.findings(record, {STEM: "now"})
+    (tight,) = seed_record.findings(record, NOW)
     assert "was 0.6 to 0.9" in tight and "0.33 ranges" in tight
     record.add(run_of(WHAT[:3] + (1,), failed="AssertionError: x"))
-    assert seed_record.findings(record, {STEM: "now"}) == [f"cpu {STEM} 1 1: AssertionError: x"]
+    assert seed_record.findings(record, NOW) == [f"cpu {STEM} 1 1: AssertionError: x"]
 
 
 @pytest.mark.parametrize("text, found", [("0-3,8", [0, 1, 2, 3, 8]), ("7", [7])])
