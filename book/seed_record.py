@@ -9,6 +9,9 @@ from claimed import ROOM, ROOT, claims_in, room
 
 from queen_ref.claims import PROFILE, in_numbers
 
+# By chapter: the hash of its code, and those of its claims.
+Keys = dict[str, tuple[str, list[str]]]
+
 
 class Record:
     """The file of runs. A run replaces the one of the same chapter, settings and machine."""
@@ -35,7 +38,7 @@ class Record:
             part.write_text("".join(json.dumps(run) + "\n" for run in self.runs))
             part.replace(self.path)
 
-    def fresh(self, keys: dict[str, tuple[str, list[str]]]) -> list[dict]:
+    def fresh(self, keys: Keys) -> list[dict]:
         """The runs of the code as it is now, in which every claim as it is now was held."""
         now = {stem: (code, set(claimed)) for stem, (code, claimed) in keys.items()}
         return [run for run in self.runs if run["chapter"] in now
@@ -43,7 +46,7 @@ class Record:
                 and set(run["claimed"]) >= now[run["chapter"]][1]]  # fmt: skip
 
 
-def table(record: Record, keys: dict[str, tuple[str, list[str]]], wanted: list[tuple]) -> list[str]:
+def table(record: Record, keys: Keys, wanted: list[tuple]) -> list[str]:
     """Chapter x seed for each profile and thread count: ok, FAIL, claim, old or -."""
     fresh, known = {}, {record.what(run) for run in record.runs}
     for run in record.fresh(keys):
@@ -70,7 +73,7 @@ def table(record: Record, keys: dict[str, tuple[str, list[str]]], wanted: list[t
     return lines
 
 
-def spreads(record: Record, keys: dict[str, tuple[str, list[str]]]) -> list[tuple[float, str]]:
+def spreads(record: Record, keys: Keys) -> list[tuple[float, str]]:
     """Every claim of these chapters: its room, and a line with what was recorded and its bounds."""
     measured = [run for run in record.fresh(keys) if run["profile"] == PROFILE]
     found = []
@@ -90,7 +93,7 @@ def spreads(record: Record, keys: dict[str, tuple[str, list[str]]]) -> list[tupl
     return found
 
 
-def findings(record: Record, keys: dict[str, tuple[str, list[str]]]) -> list[str]:
+def findings(record: Record, keys: Keys) -> list[str]:
     """What is wrong: runs that failed, claims that are not recorded, bounds without room."""
     failed = [f"{' '.join(map(str, record.what(run)))}: {run['failed']}"
               for run in record.fresh(keys) if run["failed"]]  # fmt: skip

@@ -29,7 +29,7 @@ from pathlib import Path
 import jupytext
 import torch
 from claimed import ROOT, chapters, claims_in, key
-from seed_record import Record, findings, spreads, table
+from seed_record import Keys, Record, findings, spreads, table
 
 from queen_ref.claims import PROFILE, RECORD
 
@@ -153,7 +153,7 @@ def main() -> int:
     return 1 if found else 0
 
 
-def run_all(due: list[tuple], record: Record, keys: dict, at_once: int | None) -> None:
+def run_all(due: list[tuple], record: Record, keys: Keys, at_once: int | None) -> None:
     def one(what: tuple) -> dict:
         profile, stem, threads, seed = what
         return {
