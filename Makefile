@@ -38,10 +38,10 @@ $(STAMP): requirements.lock pyproject.toml
 	@echo "Ready: $(BIN)/python"
 
 book: $(STAMP)  ## Execute the notebooks and build _build/html; warnings are errors
-	@$(BIN)/python book/build.py
+	@$(BIN)/python book/tools/build.py
 
 page: $(STAMP)  ## Build one page while writing it: make page NAME=notebooks/03_sensitivity
-	@$(BIN)/python book/build.py --page "$(NAME)"
+	@$(BIN)/python book/tools/build.py --page "$(NAME)"
 
 test: $(STAMP) lint browser unit notebooks book pages  ## Everything; 15 to 25 minutes on 2 quiet cores
 	@echo "All tests passed."
@@ -73,13 +73,13 @@ serve: $(STAMP)  ## Show the built book on localhost (PORT=8000)
 	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
 
 offline: $(STAMP)  ## The built book as one zip in _build that opens from disk
-	@$(BIN)/python book/offline.py
+	@$(BIN)/python book/tools/offline.py
 
 pdf: $(STAMP)  ## The built book as one PDF in _build, printed by Chromium
-	@$(BIN)/python book/pdf.py
+	@$(BIN)/python book/tools/pdf.py
 
 handouts: $(STAMP)  ## The chapters without solutions, for a class, into _build/handouts
-	@$(BIN)/python book/handouts.py
+	@$(BIN)/python book/tools/handouts.py
 
 lock: $(STAMP)  ## Renew requirements.lock from requirements.txt and requirements-cluster.txt
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
@@ -90,10 +90,10 @@ results: $(STAMP)  ## Run the arena (cpu, 3 seeds) into book/results/arena.jsonl
 	@$(BIN)/queen-ref arena --profile cpu --seeds 0,1,2 --out book/results/arena.jsonl
 
 times: $(STAMP)  ## Measure each chapter in smoke and cpu into book/results/times.json; goes on where it was
-	@$(BIN)/python book/times.py
+	@$(BIN)/python book/tools/times.py
 
 seeds: $(STAMP)  ## Every chapter with other seeds and thread counts; hours, goes on where it was
-	@$(BIN)/python book/seeds.py
+	@$(BIN)/python book/tools/seeds.py
 
 sync: $(STAMP)  ## Bring each notebook's .md and .ipynb in line (the newer one wins), without outputs
 	@$(BIN)/jupytext --sync notebooks/*.md

@@ -9,9 +9,9 @@ import torch
 
 import queen_ref as qr
 from benchmarks.timing import Record, pictures, seconds
-from queen_ref.budget_explorer import budget_explorer
-from queen_ref.explorer import sensitivity_explorer
-from queen_ref.simplex_explorer import simplex_explorer
+from queen_book.explorers.budget import budget_explorer
+from queen_book.explorers.sensitivity import sensitivity_explorer
+from queen_book.explorers.simplex import simplex_explorer
 
 PATIENCE = 0.1  # seconds
 QUERIES = 1500  # the largest budget of chapter 5, profile cpu

@@ -5,10 +5,6 @@ Numpy arrays go in, plotly figures come out. Plotly is imported where it is used
 
 from __future__ import annotations
 
-import html
-import os
-import re
-
 import numpy as np
 
 # Ten classes that stay apart for colour-blind readers (Okabe-Ito, and two of Tol's);
@@ -161,52 +157,3 @@ def add_slider(fig, frames, labels, prefix: str = "", first: int = 0):
               "pad": {"t": 45, "b": 5}}  # fmt: skip
     fig.update_layout(sliders=[slider], height=(fig.layout.height or 430) + 70)
     return fig
-
-
-def show(fig, name: str, alt: str):
-    """Show a figure: in the built book as HTML that needs no kernel, elsewhere by ``fig.show()``.
-
-    Make it the last line of a cell.
-
-    Args:
-        fig: a plotly figure with at least one trace.
-        name: unique in the book, of the letters a-z, digits and ``-``.
-        alt: what the figure shows, for readers who cannot see it; at least 20 characters.
-
-    Returns:
-        An ``IPython.display.HTML`` in the built book (``QUEEN_BOOK=1``), otherwise None.
-
-    Raises:
-        ValueError: a bad name, a missing or tiny alt text, or a figure without traces.
-
-    Example:
-        >>> fig = figure().add_scatter(x=[1, 2], y=[0.5, 0.8])
-        >>> show(fig, "accuracy", alt="Accuracy rises from 0.5 to 0.8 with the queries.")
-    """
-    if not re.fullmatch(r"[a-z0-9-]+", name):
-        raise ValueError(f"expected a name of a-z, 0-9 and -, got {name!r}")
-    if len(alt.strip()) < 20:
-        raise ValueError(f"expected an alt text of at least 20 characters, got {alt!r}")
-    if not fig.data:
-        raise ValueError(f"figure {name!r} has no traces: there is nothing to show")
-    if os.environ.get("QUEEN_BOOK") != "1":
-        fig.show()
-        return None
-    from IPython.display import HTML
-
-    body = fig.to_html(
-        full_html=False,
-        include_plotlyjs=False,
-        div_id=f"fig-{name}",
-        auto_play=False,
-        # Two buttons: the full row of them lies over a legend above the plot.
-        config={
-            "displaylogo": False,
-            "displayModeBar": "hover",
-            "modeBarButtons": [["toImage", "resetScale2d"]],
-            "responsive": True,
-        },
-    )
-    label = html.escape(alt.strip(), quote=True)
-    # Not "img": a screen reader takes that as one picture, and controls must not be inside one.
-    return HTML(f'<figure class="qr-figure" role="group" aria-label="{label}">{body}</figure>')

@@ -16,9 +16,9 @@ from dataclasses import asdict, dataclass
 
 from queen_ref.arena.settings import as_config, settings_of
 from queen_ref.attacks import ATTACKS, POLICIES
-from queen_ref.attacks.presets import ADAPTIVE
+from queen_ref.attacks.attack import ADAPTIVE
 from queen_ref.checks import check_number
-from queen_ref.data import PROFILES
+from queen_ref.data.profiles import PROFILES
 from queen_ref.defenses import DEFENSES
 
 # Of the key and of a line in the results file. Raise it when either means something else.

@@ -14,14 +14,14 @@ from torch import nn
 
 from queen_ref.arena.cache import Cache
 from queen_ref.arena.settings import settings_of
-from queen_ref.data import Data, load
+from queen_ref.data.profiles import Data, load
 from queen_ref.defenses import Defense, make
 from queen_ref.defenses.adaptive_misinformation import train_misinformation
 from queen_ref.defenses.outlier_exposure import train_outlier_exposed
 from queen_ref.models import Classifier, build
 from queen_ref.queen import Queen
 from queen_ref.queen.saving import queen_from_state
-from queen_ref.training import fit
+from queen_ref.training.fit import fit
 
 
 class Workshop:

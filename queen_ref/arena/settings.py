@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 from queen_ref.attacks import Sizes
 from queen_ref.checks import check_choice, check_number
-from queen_ref.data import PROFILES
+from queen_ref.data.profiles import PROFILES
 from queen_ref.queen.config import QueenConfig
 
 # Fewer images than this leave a class empty, or a batch too small for batch norm.

@@ -13,15 +13,15 @@ answer like a victim, about other classes. D-DAE+ draws y around the victim's cl
 import torch
 from torch import Tensor, nn
 
+from queen_ref.attacks.attack import Knowledge, Sizes
 from queen_ref.attacks.dirichlet import dirichlet_table
-from queen_ref.attacks.presets import Knowledge, Sizes
 from queen_ref.attacks.recovery import simulate
 from queen_ref.checks import check_labels
 from queen_ref.metrics import predict
 from queen_ref.models import build
 from queen_ref.progress import progress
-from queen_ref.replay import Replay, recorder_for
-from queen_ref.training import batches, fit
+from queen_ref.training.cuda_graph import Replay, recorder_for
+from queen_ref.training.fit import batches, fit
 
 BATCH = 1024
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from queen_ref.attacks.presets import Knowledge, Sizes
+from queen_ref.attacks.attack import Knowledge, Sizes
 from queen_ref.attacks.recovery import simulate
 from queen_ref.checks import check_probabilities
 

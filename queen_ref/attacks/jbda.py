@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from queen_ref.attacks.policies import random_queries
-from queen_ref.attacks.substitutes import ask
+from queen_ref.attacks.training import ask
 from queen_ref.checks import check_number
 
 COPIES = 3

@@ -15,9 +15,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from queen_ref.augmentation import augment
 from queen_ref.checks import check_images, check_number
 from queen_ref.progress import progress
+from queen_ref.training.augmentation import augment
 
 TIMES = 3
 

@@ -7,15 +7,15 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from queen_ref.attacks.attack import ADAPTIVE, ATTACKS, POLICIES, Attack, Knowledge, Sizes, Theft
 from queen_ref.attacks.bayes import PBayes
 from queen_ref.attacks.ddae import DDAE, DDAEPlus
 from queen_ref.attacks.jbda import jbda_tr
 from queen_ref.attacks.policies import random_queries
-from queen_ref.attacks.presets import ADAPTIVE, ATTACKS, POLICIES, Attack, Knowledge, Sizes, Theft
 from queen_ref.attacks.recovery import Recovery, as_received, top1
 from queen_ref.attacks.s4l import check_square
 from queen_ref.attacks.smoothing import ask_smoothed
-from queen_ref.attacks.substitutes import ask, train_substitute
+from queen_ref.attacks.training import ask, train_substitute
 from queen_ref.checks import check_choice, check_images, check_labels, check_number
 
 MORE_QUERIES = "more queries sent than the nominal budget"

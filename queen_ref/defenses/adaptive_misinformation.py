@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from queen_ref.checks import check_images, check_number
 from queen_ref.defenses.base import Defense
 from queen_ref.models import Classifier, build
-from queen_ref.training import fit
+from queen_ref.training.fit import fit
 
 NU = 1000.0  # so steep that a is 0 or 1 nearly everywhere
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from queen_ref.checks import check_number
 from queen_ref.defenses.base import Defense
-from queen_ref.queen.grid import first_come
+from queen_ref.queen.point_grid import first_come
 
 
 class ModelGuardS(Defense):

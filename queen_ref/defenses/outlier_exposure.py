@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from queen_ref.checks import check_images, check_number
 from queen_ref.models import Classifier, build
-from queen_ref.training import fit
+from queen_ref.training.fit import fit
 
 PATCHES = 4  # on each side
 

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from queen_ref.checks import check_images, check_probabilities
 from queen_ref.queen.config import QueenConfig
+from queen_ref.queen.fitting import Parts, prepare
 from queen_ref.queen.perturbation import is_affine, walk_logits
-from queen_ref.queen.preparation import Parts, prepare
 from queen_ref.queen.sensitivity import SensitivityLedger, Verdict
 from queen_ref.queen.unlearning import nearest_in_angle, reverse_gradient
 

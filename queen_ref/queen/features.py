@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from queen_ref.checks import check_choice, check_floats, check_labels, check_number
 from queen_ref.progress import progress
-from queen_ref.training import batches
+from queen_ref.training.fit import batches
 
 
 @torch.no_grad()

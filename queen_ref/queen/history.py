@@ -5,7 +5,7 @@ from typing import Any
 import torch
 
 from queen_ref.checks import check_floats, check_labels
-from queen_ref.queen.grid import PointGrid
+from queen_ref.queen.point_grid import PointGrid
 
 # A float32 query may lie inside in its own arithmetic and a hair outside in ours.
 SLACK = 1e-3

@@ -17,7 +17,7 @@ from queen_ref.models import build
 from queen_ref.queen.config import QueenConfig
 from queen_ref.queen.defense import Client, Queen
 from queen_ref.queen.features import Clusters, FeatureMap, module_device
-from queen_ref.queen.preparation import Parts
+from queen_ref.queen.fitting import Parts
 from queen_ref.queen.sensitivity import SensitivityLedger
 from queen_ref.queen.shadows import ShadowEnsemble
 

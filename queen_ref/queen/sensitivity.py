@@ -30,8 +30,8 @@ import torch
 from torch import Tensor
 
 from queen_ref.checks import check_choice, check_floats, check_labels, check_number
-from queen_ref.queen.grid import PointGrid, close_earlier, first_come
 from queen_ref.queen.history import history_from, ledger_state
+from queen_ref.queen.point_grid import PointGrid, close_earlier, first_come
 
 CHUNK = 512  # queries judged at once: the in-batch comparison is quadratic in it
 

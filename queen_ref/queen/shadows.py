@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from queen_ref.checks import check_number
 from queen_ref.models import build
 from queen_ref.progress import progress
-from queen_ref.training import batches
+from queen_ref.training.fit import batches
 
 EXAM = 256  # training images on which the stopping rule is checked
 

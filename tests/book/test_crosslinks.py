@@ -1,0 +1,52 @@
+"""Chapters and API reference point at each other."""
+
+import re
+from pathlib import Path
+
+import crosslinks
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+CHAPTERS = sorted(ROOT.glob("notebooks/[0-9][0-9]_*.md"))
+REFERENCE = (ROOT / "book" / "api.md").read_text()
+
+
+def test_every_page_that_explains_something_exists():
+    for page in crosslinks.EXPLAINED.values():
+        assert (ROOT / f"{page}.md").is_file(), page
+
+
+def test_a_module_without_a_page_of_its_own_has_that_of_its_package():
+    assert crosslinks.explained("queen_ref.attacks.jbda") == "notebooks/06_attacks"
+    assert crosslinks.explained("queen_ref.queen.saving") == "notebooks/05_queen_end_to_end"
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
+def test_what_a_chapter_uses_is_in_the_reference(chapter):
+    names = crosslinks.used(chapter)
+    assert names
+    for name in names:
+        module = name.rpartition(".")[0]
+        whole = re.search(rf"automodule:: {module}\s", REFERENCE)
+        assert whole or re.search(rf":: {re.escape(name)}\s", REFERENCE), name
+
+
+def test_a_chapter_gets_its_list_before_its_references():
+    for references in ("", "\n## References\nx"):
+        source = [f"# Title{references}"]
+        crosslinks.add_to_page(None, "notebooks/08_arena", source)
+        assert source[0].index("## In the package") > 0
+        assert source[0].endswith(references or "\n")
+
+
+def test_names_are_found_under_an_alias_and_not_where_they_are_not_used(tmp_path):
+    path = tmp_path / "x.md"
+    cell = "```{code-cell} ipython3\n%pip install x\nimport queen_ref as qr\n"
+    cell += "from queen_ref.attacks import ask as put\nqr.metrics.accuracy\nput\n```\n"
+    head = CHAPTERS[0].read_text().split("---\n")[1]
+    path.write_text(f"---\n{head}---\n{cell}")
+    assert crosslinks.used(path) == [
+        "queen_ref.attacks.training.ask",
+        "queen_ref.metrics.accuracy",
+    ]

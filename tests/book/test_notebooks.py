@@ -1,0 +1,74 @@
+"""Every notebook runs from top to bottom in the profile `smoke`, and refuses a wrong profile."""
+
+import time
+from pathlib import Path
+
+import jupytext
+import papermill as pm
+import pytest
+
+pytestmark = pytest.mark.notebook
+
+NOTEBOOKS = sorted(Path(__file__).resolve().parents[2].glob("notebooks/[0-9][0-9]_*.md"))
+
+
+@pytest.fixture(autouse=True)
+def light_figures(monkeypatch):
+    """Plotly's default output repeats its whole script in every figure."""
+    monkeypatch.setenv("PLOTLY_RENDERER", "plotly_mimetype")
+    monkeypatch.delenv("QUEEN_BOOK", raising=False)
+
+
+def run(path: Path, cwd: Path, **parameters) -> dict:
+    """Execute with these parameters in an empty folder; the run time is the test's."""
+    notebook = jupytext.read(path)
+    known = pm.inspect_notebook(notebook)
+    unknown = set(parameters) - set(known)
+    # Papermill only logs an unknown parameter, and the notebook runs on its default.
+    if unknown:
+        raise ValueError(f"{path.name} has no parameter {', '.join(sorted(unknown))}")
+    return pm.execute_notebook(
+        notebook,
+        None,
+        parameters=parameters,
+        kernel_name="python3",
+        cwd=cwd,
+        progress_bar=False,
+        execution_timeout=3600,
+        start_timeout=600,
+    )
+
+
+def test_there_are_notebooks():
+    assert NOTEBOOKS, "no notebooks/NN_*.md found"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_runs_in_the_smoke_profile(path, tmp_path, record_property):
+    start = time.perf_counter()
+    run(path, tmp_path, profile="smoke", seed=0)
+    record_property("seconds", round(time.perf_counter() - start, 1))
+    left = [p.name for p in tmp_path.iterdir()]
+    assert not left, f"{path.name} left files where it ran: {left}"
+
+
+def test_another_seed_runs_too(tmp_path):
+    """One chapter here; `make seeds` runs all of them with ten seeds."""
+    path = next(path for path in NOTEBOOKS if path.stem.startswith("05"))
+    done = run(path, tmp_path, profile="smoke", seed=1)
+    assert done["metadata"]["papermill"]["parameters"] == {"profile": "smoke", "seed": 1}
+    assert done["metadata"]["papermill"]["exception"] is None
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_refuses_a_wrong_profile_early(path, tmp_path):
+    with pytest.raises(pm.PapermillExecutionError) as caught:
+        run(path, tmp_path, profile="nonsense")
+    assert caught.value.ename == "ValueError"
+    assert "profile" in caught.value.evalue
+    assert caught.value.exec_count <= 4, "the parameters are checked too late"
+
+
+def test_an_unknown_parameter_is_an_error(tmp_path):
+    with pytest.raises(ValueError, match="no parameter profil$"):
+        run(NOTEBOOKS[0], tmp_path, profil="smoke")
