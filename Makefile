@@ -81,10 +81,9 @@ pdf: $(STAMP)  ## The built book as one PDF in _build, printed by Chromium
 handouts: $(STAMP)  ## The chapters without solutions, for a class, into _build/handouts
 	@$(BIN)/python book/tools/handouts.py
 
-lock: $(STAMP)  ## Renew requirements.lock from requirements.txt and requirements-cluster.txt
-	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
-		--no-emit-index-url --no-emit-find-links requirements.txt requirements-cluster.txt \
-		-o requirements.lock
+lock: $(STAMP)  ## Renew requirements.lock from pyproject.toml (KEEP=1: only add what is missing)
+	@$(BIN)/uv pip compile --quiet $(if $(KEEP),,--upgrade) --universal --python-version 3.11 \
+		--no-emit-index-url --no-emit-find-links --extra dev pyproject.toml -o requirements.lock
 
 results: $(STAMP)  ## Run the arena (cpu, 3 seeds) into book/results/arena.jsonl; goes on where it was
 	@$(BIN)/queen-ref arena --profile cpu --seeds 0,1,2 --out book/results/arena.jsonl
@@ -95,15 +94,16 @@ times: $(STAMP)  ## Measure each chapter in smoke and cpu into book/results/time
 seeds: $(STAMP)  ## Every chapter with other seeds and thread counts; hours, goes on where it was
 	@$(BIN)/python book/tools/seeds.py
 
-sync: $(STAMP)  ## Bring each notebook's .md and .ipynb in line (the newer one wins), without outputs
-	@$(BIN)/jupytext --sync notebooks/*.md
-	@$(BIN)/jupyter nbconvert --clear-output --inplace --log-level=WARN notebooks/*.ipynb
+sync: $(STAMP)  ## Bring each notebook's .md and .ipynb in line (the one you changed wins), without outputs
+	@$(BIN)/python book/tools/sync.py
 
-lint: $(STAMP)  ## ruff
+lint: $(STAMP)  ## ruff, its format, and mypy
 	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
 
 bench: $(STAMP)  ## Time per query and per training step, in ratios; also into _build/benchmarks.json
 	@$(BIN)/python -m benchmarks.all
 
 clean:  ## Throw away the built book and the caches, not .venv
-	@rm -rf _build build .pytest_cache .ruff_cache .hypothesis book/assets/plotly.min.js
+	@rm -rf _build build .pytest_cache .ruff_cache .mypy_cache .hypothesis book/assets/plotly.min.js

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from benchmarks import defenses, explorers, queen, scaling, throughput
 from benchmarks.timing import Record
+from queen_ref.cache import write_whole
 
 PARTS = {
     "queen": queen.measure,
@@ -62,9 +63,7 @@ def closest_folder(path: Path) -> Path:
 def save(result: dict, path: Path) -> None:
     """Whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(result, indent=1) + "\n")
-    part.replace(path)
+    write_whole(path, (json.dumps(result, indent=1) + "\n").encode())
 
 
 if __name__ == "__main__":

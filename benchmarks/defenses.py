@@ -31,9 +31,9 @@ def measure(record: Record, rounds: int, quick: bool = False) -> None:
     """Add the ratios of every defence that is not QUEEN, in front of the small CNN."""
     images, labels = qr.data.digits(SHAPE[1])
     victim = qr.models.build("small_cnn", SHAPE, 10, seed=0)
-    qr.training.fit(victim, images, labels, epochs=2, seed=0)
+    qr.training.fit(victim, images, labels, qr.Recipe(epochs=2), seed=0)
     victim.eval().requires_grad_(False)
-    wrong = train_misinformation(images, labels, 10, epochs=1, seed=0)
+    wrong = train_misinformation(images, labels, 10, qr.Recipe(epochs=1), seed=0)
     batch = pictures(SHAPE, BATCH)
 
     def bare():

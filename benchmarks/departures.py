@@ -78,7 +78,7 @@ class Case:
 def prepare(seed: int) -> Case:
     data = qr.data.load("cpu", seed)
     victim = qr.models.build("small_cnn", data.shape, data.num_classes, seed=seed)
-    qr.training.fit(victim, *data.train, epochs=10, seed=seed)
+    qr.training.fit(victim, *data.train, qr.Recipe(epochs=10), seed=seed)
     queen = qr.Queen.fit(victim, *data.train, seed=seed)
     features = extract_features(victim, data.train[0])
     case = Case(seed, data, victim, features, queen, data.pools["mnist"], math.nan)
@@ -281,7 +281,7 @@ def statistics(case: Case) -> dict:
     (images, labels), count = case.data.train, case.data.num_classes
     victim = qr.models.build("small_cnn", case.data.shape, count, seed=case.seed)
     both, twice = torch.cat([images, crop(images)]), torch.cat([labels, labels])
-    qr.training.fit(victim, both, twice, epochs=10, seed=case.seed)
+    qr.training.fit(victim, both, twice, qr.Recipe(epochs=10), seed=case.seed)
     crops = crop(images)
     feature_map, _ = fit_feature_map(extract_features(victim, crops), labels, seed=case.seed)
     rows = torch.randperm(len(images))[:1000]

@@ -21,7 +21,7 @@ def measure(record: Record, rounds: int, quick: bool = False) -> None:
     """Add one row for each slider of each explorer."""
     images, labels = qr.data.digits(28)
     victim = qr.models.build("small_cnn", (1, 28, 28), 10, seed=0)
-    qr.training.fit(victim, images, labels, epochs=2, seed=0)
+    qr.training.fit(victim, images, labels, qr.Recipe(epochs=2), seed=0)
     settings = qr.QueenConfig(map_epochs=5, shadows=1, shadows_per_query=1)
     queen = qr.Queen.fit(victim, images, labels, settings, seed=0)
     seen = queen.look(pictures((1, 28, 28), QUERIES))

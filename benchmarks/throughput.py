@@ -18,6 +18,7 @@ from benchmarks.timing import Record, pictures, ratio, seconds
 
 NETWORKS = (("small_cnn", (1, 28, 28)), ("resnet18", (3, 32, 32)), ("vgg16_bn", (3, 32, 32)))
 BATCH = 128
+ONE_EPOCH = qr.Recipe(epochs=1, batch_size=BATCH)
 
 
 def measure(record: Record, rounds: int, quick: bool = False) -> None:
@@ -35,7 +36,7 @@ def measure(record: Record, rounds: int, quick: bool = False) -> None:
 
         @torch.enable_grad()
         def ours(model=model, images=images, labels=labels):
-            qr.training.fit(model, images, labels, epochs=1, batch_size=BATCH, desc="")
+            qr.training.fit(model, images, labels, ONE_EPOCH, desc="")
 
         @torch.enable_grad()
         def plain(model=model, images=images, labels=labels):

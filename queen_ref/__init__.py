@@ -16,6 +16,7 @@ from queen_ref.queen import (
     reverse_gradient,
     single_query_sensitivity,
 )
+from queen_ref.training import Recipe
 
 __version__ = "0.1.0"
 
@@ -25,6 +26,7 @@ __all__ = [
     "NoDefense",
     "Queen",
     "QueenConfig",
+    "Recipe",
     "SensitivityLedger",
     "attacks",
     "data",

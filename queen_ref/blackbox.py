@@ -1,10 +1,16 @@
-"""The API a thief sees: images in, probabilities out, every query counted."""
+"""The API a thief sees: images in, probabilities out, every query counted.
 
-from collections.abc import Callable
+Between client and model stands one wire, and it is this one. It knows the client's name, the
+budget and, if asked, everything that was said.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator
 
 from torch import Tensor
 
-from queen_ref.checks import check_images, check_number
+from queen_ref.checks import check_batch, check_images, check_number
+from queen_ref.defenses.base import Defense
 
 
 class BudgetExceeded(RuntimeError):
@@ -15,39 +21,77 @@ class BlackBox:
     """A counted, budgeted query interface in front of any `images -> probabilities`.
 
     Arguments: `model`, a defended or undefended victim; `budget`, the number of images that
-    will ever be answered (`None`: no limit). `queries` counts the images answered so far.
-    Keyword arguments of a call, such as `client`, are handed to `model`.
-    Errors: `BudgetExceeded` when a batch would not fit; `ValueError` for bad images. Neither
-    is counted.
+    will ever be answered (`None`: no limit); `client`, the name under which a model with a memory
+    remembers them; `record`, whether `exchanges` keeps what was asked and answered.
+    `queries` counts the images answered so far.
+    Errors: `BudgetExceeded` when a batch would not fit; `ValueError` for bad images; whatever
+    `model` raises. None of it is counted.
 
     >>> api = BlackBox(qr.NoDefense(victim), budget=5000)
     >>> probs = api(images)             # (B, C, H, W) -> (B, K); api.queries grew by B
     """
 
-    def __init__(self, model: Callable[..., Tensor], budget: int | None = None):
+    def __init__(
+        self,
+        model: Callable[..., Tensor],
+        budget: int | None = None,
+        client: str = "default",
+        record: bool = False,
+    ):
         if not callable(model):
             raise ValueError(f"model: expected a callable, got {type(model).__name__}")
         if budget is not None:
             check_number("budget", budget, low=0, integer=True)
-        self.model, self.budget = model, budget
+        if not isinstance(client, str):
+            raise ValueError(f"client: expected a name (str), got {client!r}")
+        self.model, self.budget, self.client = model, budget, client
         self.queries = 0
+        self._named = {"client": client} if takes_client(model) else {}
+        self._kept: list[tuple[Tensor, Tensor]] | None = [] if record else None
 
     @property
     def remaining(self) -> int | None:
         """Images that may still be asked; `None` without a budget."""
         return None if self.budget is None else self.budget - self.queries
 
-    def __call__(self, images: Tensor, **kwargs) -> Tensor:
+    def __call__(self, images: Tensor) -> Tensor:
         """Answer a batch (B, C, H, W) with probabilities (B, K), or nothing at all."""
-        check_images(images)
+        # A defence looks at every pixel itself: once is enough.
+        (check_batch if isinstance(self.model, Defense) else check_images)(images)
         if self.remaining is not None and len(images) > self.remaining:
             raise BudgetExceeded(
                 f"{len(images)} queries asked, {self.remaining} of {self.budget} left"
             )
-        answers = self.model(images, **kwargs)
+        answers = self.model(images, **self._named)
         self.queries += len(images)  # only what was answered counts
+        if self._kept is not None:
+            self._kept.append((images, answers))
         return answers
+
+    def exchanges(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """What was said, batch by batch: images (B, C, H, W) and answers (B, K).
+
+        Errors: `ValueError` for a box that keeps no record.
+
+        >>> api = BlackBox(qr.NoDefense(victim), record=True)
+        >>> probs, [(sent, answered)] = api(images), api.exchanges()
+        """
+        if self._kept is None:
+            raise ValueError("exchanges: expected a BlackBox with record=True, this one kept none")
+        return iter(self._kept)
 
     def __repr__(self) -> str:
         limit = "no limit" if self.budget is None else f"of {self.budget}"
         return f"BlackBox({self.model!r}, {self.queries} queries, {limit})"
+
+
+def takes_client(model: Callable[..., Tensor]) -> bool:
+    """Whether a model has an argument called `client`, as defences do.
+
+    >>> takes_client(qr.NoDefense(victim)), takes_client(victim)
+    (True, False)
+    """
+    try:
+        return "client" in inspect.signature(model).parameters
+    except (TypeError, ValueError):  # some callables written in C have no signature
+        return False

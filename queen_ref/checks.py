@@ -4,6 +4,8 @@ Every public entry point of the package calls one of these first. They raise `Va
 and name what was expected; they never repair.
 """
 
+from math import isfinite
+
 import torch
 from torch import Tensor
 
@@ -14,7 +16,7 @@ def check_images(
     images: Tensor,
     shape: tuple[int, ...] | None = None,
     dtype: torch.dtype | None = None,
-    device: torch.device | None = None,
+    device: torch.device | str | None = None,
 ) -> None:
     """Demand a non-empty, finite float batch (B, C, H, W), 8x8 or larger, 1 or 3 channels.
 
@@ -24,6 +26,15 @@ def check_images(
     >>> check_images(torch.zeros(0, 1, 28, 28))
     Traceback (most recent call last):
     ValueError: images: expected at least one image, got an empty batch
+    """
+    check_batch(images, shape)
+    check_floats("images", images, dtype, device)
+
+
+def check_batch(images: Tensor, shape: tuple[int, ...] | None = None) -> None:
+    """The part of `check_images` that looks at no pixel and so waits for no device.
+
+    >>> check_batch(torch.zeros(2, 1, 28, 28))
     """
     if not isinstance(images, Tensor):
         raise ValueError(f"images: expected a torch.Tensor, got {type(images).__name__}")
@@ -41,16 +52,27 @@ def check_images(
             "images: expected 1 or 3 channels and at least 8x8 pixels, "
             f"got {channels} channels of {height}x{width}"
         )
-    check_floats("images", images, dtype, device)
 
 
 def check_floats(
     name: str,
     values: Tensor,
     dtype: torch.dtype | None = None,
-    device: torch.device | None = None,
+    device: torch.device | str | None = None,
 ) -> None:
     """Demand finite floating-point numbers, of that dtype and on that device where given."""
+    check_kind(name, values, dtype, device)
+    if not bool(values.isfinite().all()):
+        raise ValueError(f"{name}: expected finite numbers, got NaN or infinity")
+
+
+def check_kind(
+    name: str,
+    values: Tensor,
+    dtype: torch.dtype | None = None,
+    device: torch.device | str | None = None,
+) -> None:
+    """The part of `check_floats` that looks at no number: a float tensor, its dtype and device."""
     if not isinstance(values, Tensor):
         raise ValueError(f"{name}: expected a torch.Tensor, got {type(values).__name__}")
     if values.dtype not in FLOATS:
@@ -59,8 +81,6 @@ def check_floats(
         raise ValueError(f"{name}: expected dtype {dtype}, got {values.dtype}")
     if device is not None and values.device != torch.device(device):
         raise ValueError(f"{name}: expected a tensor on {device}, got one on {values.device}")
-    if not bool(values.isfinite().all()):
-        raise ValueError(f"{name}: expected finite numbers, got NaN or infinity")
 
 
 def check_labels(labels: Tensor, count: int, num_classes: int | None = None) -> None:
@@ -77,7 +97,7 @@ def check_labels(labels: Tensor, count: int, num_classes: int | None = None) -> 
         raise ValueError(f"labels: expected shape ({count},), got {tuple(labels.shape)}")
     if count == 0:
         raise ValueError("labels: expected at least one label, got none")
-    low, high = int(labels.min()), int(labels.max())
+    low, high = torch.stack([labels.min(), labels.max()]).tolist()  # one wait for the device
     if low < 0 or (num_classes is not None and high >= num_classes):
         bound = "[0, K)" if num_classes is None else f"[0, {num_classes})"
         raise ValueError(f"labels: expected integers in {bound}, got values from {low} to {high}")
@@ -85,18 +105,21 @@ def check_labels(labels: Tensor, count: int, num_classes: int | None = None) -> 
 
 def check_probabilities(name: str, probs: Tensor, tolerance: float = 1e-3) -> None:
     """Demand finite rows (B, K), K >= 2, on the probability simplex, B >= 1."""
-    check_floats(name, probs)
+    check_kind(name, probs)
     if probs.ndim != 2 or probs.shape[0] == 0 or probs.shape[1] < 2:
         raise ValueError(
             f"{name}: expected shape (B, K) with B >= 1 and K >= 2, got {tuple(probs.shape)}"
         )
     # Half precision cannot hold 1000 summands to 1e-3: allow what its rounding allows.
     tolerance = max(tolerance, probs.shape[1] * torch.finfo(probs.dtype).eps)
-    worst = float((probs.sum(1) - 1).abs().max())
-    if float(probs.min()) < -tolerance or worst > tolerance:
+    # One wait for the device: NaN and infinity show in the sums.
+    lowest, worst = torch.stack([probs.min(), (probs.sum(1) - 1).abs().max()]).tolist()
+    if not isfinite(worst):
+        raise ValueError(f"{name}: expected finite numbers, got NaN or infinity")
+    if lowest < -tolerance or worst > tolerance:
         raise ValueError(
             f"{name}: expected rows on the probability simplex (non-negative, sum 1), "
-            f"got a minimum of {float(probs.min()):.3g} and a sum off by {worst:.3g}"
+            f"got a minimum of {lowest:.3g} and a sum off by {worst:.3g}"
         )
 
 
@@ -121,8 +144,8 @@ def check_number(
     above: bool = False,
 ) -> None:
     """Demand a finite number in [low, high]; `above` excludes `low` itself."""
-    kinds = (int,) if integer else (int, float)
-    number = isinstance(value, kinds) and not isinstance(value, bool)
+    types = (int,) if integer else (int, float)
+    number = isinstance(value, types) and not isinstance(value, bool)
     good = number and value == value and abs(value) != float("inf")
     if good and low is not None:
         good = value > low if above else value >= low

@@ -4,7 +4,7 @@
 - fidelity: how often a substitute says what the *undefended* victim says, right or wrong;
 - protected accuracy: how often the top answer of a *defended* victim is right: the price
   that honest users pay;
-- L1: how far the answer is moved, mean of sum_k |y_k - y'_k|, between 0 and 2.
+- L1: how far the answer is moved, mean of `sum_k |y_k - y'_k|`, between 0 and 2.
 """
 
 from collections.abc import Callable
@@ -13,10 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from queen_ref.checks import check_images, check_labels, check_probabilities
+from queen_ref.models import Model, device_of
 
 
 @torch.no_grad()
-def predict(model: nn.Module, images: Tensor, batch_size: int = 512) -> Tensor:
+def predict(model: Model, images: Tensor, batch_size: int = 512) -> Tensor:
     """Softmax of a model over many images (N, C, H, W) -> (N, K), in batches, in eval mode.
 
     Batches move to the model's device and so do the answers.
@@ -25,17 +26,18 @@ def predict(model: nn.Module, images: Tensor, batch_size: int = 512) -> Tensor:
     >>> labels = probs.argmax(1)
     """
     check_images(images)
-    device = next(model.parameters()).device
-    was_training = model.training
-    model.eval()
+    device = device_of(model, images.device)
+    module = model if isinstance(model, nn.Module) else nn.Identity()
+    was_training = module.training
+    module.eval()
     try:
         answers = [model(batch.to(device)).softmax(1) for batch in images.split(batch_size)]
     finally:
-        model.train(was_training)
+        module.train(was_training)
     return torch.cat(answers)
 
 
-def accuracy(model: nn.Module, images: Tensor, labels: Tensor) -> float:
+def accuracy(model: Model, images: Tensor, labels: Tensor) -> float:
     """Share of images whose likeliest class is the label, in [0, 1].
 
     >>> accuracy(victim, images, victim(images).argmax(1))
@@ -45,7 +47,7 @@ def accuracy(model: nn.Module, images: Tensor, labels: Tensor) -> float:
     return agreement(predict(model, images).argmax(1), labels)
 
 
-def fidelity(substitute: nn.Module, victim: nn.Module, images: Tensor) -> float:
+def fidelity(substitute: Model, victim: Model, images: Tensor) -> float:
     """Share of images on which substitute and undefended victim agree, in [0, 1].
 
     >>> fidelity(victim, victim, test_images)

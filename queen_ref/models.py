@@ -7,10 +7,35 @@ feature walk of `queen_ref.queen.perturbation` lives on that.
 Images come in [0, 1]. Normalisation is the model's own business and happens inside.
 """
 
+from collections.abc import Callable
+from types import ModuleType
+from typing import Protocol
+
 import torch
 from torch import Tensor, nn
 
 from queen_ref.checks import check_choice, check_number
+
+Shape = tuple[int, int, int]  # of an image: (C, H, W)
+Model = Callable[[Tensor], Tensor]  # images (B, C, H, W) -> logits (B, K)
+
+
+class Victim(Protocol):
+    """A classifier in two pieces, of one's own or of `build`: ``f(x) = head(features(x))``.
+
+    QUEEN asks for features and head; the other defences call the whole. Nothing needs to be
+    inherited, and a victim need not be a module.
+    """
+
+    def features(self, images: Tensor) -> Tensor:
+        """phi(x): images (B, C, H, W) -> features (B, D)."""
+
+    @property
+    def head(self) -> Callable[[Tensor], Tensor]:
+        """Features (B, D) -> logits (B, K)."""
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Images (B, C, H, W) -> logits (B, K)."""
 
 
 class Classifier(nn.Module):
@@ -46,7 +71,7 @@ class Classifier(nn.Module):
         return self.head(self.features(images))
 
 
-def small_cnn(shape: tuple[int, int, int], num_classes: int, width: int = 16) -> Classifier:
+def small_cnn(shape: Shape, num_classes: int, width: int = 16) -> Classifier:
     """Two convolutions and one hidden layer: enough for MNIST, quick on a laptop.
 
     `shape` is (C, H, W), from 8x8 up; features are 8 * width wide (128 by default).
@@ -54,7 +79,7 @@ def small_cnn(shape: tuple[int, int, int], num_classes: int, width: int = 16) ->
     >>> small_cnn((3, 32, 32), num_classes=10).feature_dim
     128
     """
-    channels, height, maps = _shape(shape)
+    channels, height, maps = check_shape(shape)
     body = nn.Sequential(
         _conv(channels, width),
         nn.MaxPool2d(2),
@@ -67,7 +92,7 @@ def small_cnn(shape: tuple[int, int, int], num_classes: int, width: int = 16) ->
     return Classifier(body, nn.Linear(8 * width, num_classes))
 
 
-def resnet18(shape: tuple[int, int, int], num_classes: int) -> Classifier:
+def resnet18(shape: Shape, num_classes: int) -> Classifier:
     """torchvision's ResNet-18; below 64 pixels its stem keeps the resolution (D = 512).
 
     >>> resnet18((3, 32, 32), num_classes=10).feature_dim
@@ -76,22 +101,22 @@ def resnet18(shape: tuple[int, int, int], num_classes: int) -> Classifier:
     return _resnet(_torchvision().resnet18(weights=None), shape, num_classes)
 
 
-def resnet50(shape: tuple[int, int, int], num_classes: int) -> Classifier:
+def resnet50(shape: Shape, num_classes: int) -> Classifier:
     """torchvision's ResNet-50; below 64 pixels its stem keeps the resolution (D = 2048)."""
     return _resnet(_torchvision().resnet50(weights=None), shape, num_classes)
 
 
-def vgg11_bn(shape: tuple[int, int, int], num_classes: int) -> Classifier:
+def vgg11_bn(shape: Shape, num_classes: int) -> Classifier:
     """torchvision's VGG11 with batch norm, averaged to D = 512 features, one linear head."""
     return _vgg("A", shape, num_classes)
 
 
-def vgg16_bn(shape: tuple[int, int, int], num_classes: int) -> Classifier:
+def vgg16_bn(shape: Shape, num_classes: int) -> Classifier:
     """torchvision's VGG16 with batch norm, averaged to D = 512 features, one linear head."""
     return _vgg("D", shape, num_classes)
 
 
-BUILDERS = {
+BUILDERS: dict[str, Callable[[Shape, int], Classifier]] = {
     "small_cnn": small_cnn,
     "resnet18": resnet18,
     "resnet50": resnet50,
@@ -100,7 +125,7 @@ BUILDERS = {
 }
 
 
-def build(name: str, shape: tuple[int, int, int], num_classes: int, seed: int = 0) -> Classifier:
+def build(name: str, shape: Shape, num_classes: int, seed: int = 0) -> Classifier:
     """A freshly initialised model by name; the same seed gives the same weights.
 
     >>> build("small_cnn", (1, 28, 28), num_classes=10, seed=3).num_classes
@@ -115,8 +140,76 @@ def build(name: str, shape: tuple[int, int, int], num_classes: int, seed: int = 
         return BUILDERS[name](shape, num_classes)
 
 
-def _torchvision():
-    from torchvision import models  # takes seconds, and the small CNN does without
+def shape_of(images: Tensor) -> Shape:
+    """(C, H, W) of images (B, C, H, W).
+
+    >>> shape_of(torch.zeros(5, 1, 28, 28))
+    (1, 28, 28)
+    """
+    _, channels, height, width = images.shape
+    return channels, height, width
+
+
+def check_shape(shape: tuple[int, ...]) -> Shape:
+    """Demand (C, H, W) with 1 or 3 channels, from 8x8 up, and give it back.
+
+    >>> check_shape((2, 8, 8))
+    Traceback (most recent call last):
+    ValueError: shape: expected (C, H, W) with 1 or 3 channels, from 8x8 up, got (2, 8, 8)
+    """
+    if len(shape) != 3 or shape[0] not in (1, 3) or min(shape[1:]) < 8:
+        raise ValueError(
+            f"shape: expected (C, H, W) with 1 or 3 channels, from 8x8 up, got {tuple(shape)}"
+        )
+    channels, height, width = shape
+    return channels, height, width
+
+
+def check_victim(victim: object, *methods: str) -> None:
+    """Demand a victim with these methods.
+
+    >>> check_victim(lambda images: images, "features", "head")
+    Traceback (most recent call last):
+    ValueError: victim: expected a method .features, see queen_ref.models.Victim
+    """
+    for name in methods:
+        if not callable(getattr(victim, name, None)):
+            raise ValueError(f"victim: expected a method .{name}, see queen_ref.models.Victim")
+
+
+@torch.no_grad()
+def try_victim(victim: Victim, images: Tensor) -> int:
+    """K of a victim, after a look at what it makes of images (B, C, H, W).
+
+    Errors: `ValueError` for one that lacks a method or answers in other shapes.
+
+    >>> try_victim(victim, images[:2])
+    10
+    """
+    check_victim(victim, "features", "head")
+    features = victim.features(images)
+    logits = victim.head(features)
+    if features.ndim != 2 or logits.ndim != 2 or logits.shape[1] < 2:
+        raise ValueError(
+            "victim: expected features (B, D) and logits (B, K) with K >= 2, "
+            f"got {tuple(features.shape)} and {tuple(logits.shape)}"
+        )
+    return logits.shape[1]
+
+
+def device_of(model: object, default: torch.device | str) -> torch.device:
+    """The device of a module's weights, or `default` for anything else.
+
+    >>> device_of(victim, "cpu")
+    device(type='cpu')
+    """
+    weights = model.parameters() if isinstance(model, nn.Module) else iter(())
+    return next((weight.device for weight in weights), torch.device(default))
+
+
+def _torchvision() -> ModuleType:
+    # At the top, `import queen_ref` would take 5.0 s instead of 1.8, also for the small CNN.
+    from torchvision import models
 
     return models
 
@@ -126,8 +219,8 @@ def _conv(inputs: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU())
 
 
-def _resnet(net: nn.Module, shape: tuple[int, int, int], num_classes: int) -> Classifier:
-    channels, height, _ = _shape(shape)
+def _resnet(net: nn.Module, shape: Shape, num_classes: int) -> Classifier:
+    channels, height, _ = check_shape(shape)
     if height < 64:
         net.conv1 = nn.Conv2d(channels, 64, 3, padding=1, bias=False)
         net.maxpool = nn.Identity()
@@ -137,8 +230,8 @@ def _resnet(net: nn.Module, shape: tuple[int, int, int], num_classes: int) -> Cl
     return Classifier(net, nn.Linear(width, num_classes))
 
 
-def _vgg(letter: str, shape: tuple[int, int, int], num_classes: int) -> Classifier:
-    channels, height, width = _shape(shape)
+def _vgg(letter: str, shape: Shape, num_classes: int) -> Classifier:
+    channels, height, width = check_shape(shape)
     vgg = _torchvision().vgg
     # Of torchvision's whole network the head, 120 million weights, would be drawn and thrown away.
     layers = list(vgg.make_layers(vgg.cfgs[letter], batch_norm=True))
@@ -149,16 +242,8 @@ def _vgg(letter: str, shape: tuple[int, int, int], num_classes: int) -> Classifi
             nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
             nn.init.zeros_(layer.bias)
     # Five poolings halve 32 pixels down to 1: a smaller image does with fewer, the first ones.
-    pools = [place for place, layer in enumerate(layers) if isinstance(layer, nn.MaxPool2d)]
-    for place in reversed(pools[min(height, width).bit_length() - 1 :]):
-        del layers[place]
+    pools = [index for index, layer in enumerate(layers) if isinstance(layer, nn.MaxPool2d)]
+    for index in reversed(pools[min(height, width).bit_length() - 1 :]):
+        del layers[index]
     body = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
     return Classifier(body, nn.Linear(512, num_classes))
-
-
-def _shape(shape: tuple[int, int, int]) -> tuple[int, int, int]:
-    if len(shape) != 3 or shape[0] not in (1, 3) or min(shape[1:]) < 8:
-        raise ValueError(
-            f"shape: expected (C, H, W) with 1 or 3 channels, from 8x8 up, got {tuple(shape)}"
-        )
-    return tuple(shape)

@@ -3,7 +3,8 @@
 Models here start from scratch: nothing is downloaded behind a reader's back. Whoever has the
 file that torchvision offers for a network (`vgg16_bn-....pth`, `resnet50-....pth`) loads it into
 ours. The head never fits, for the classes are others, and neither does the stem of a ResNet that
-was made for small images. What does not fit keeps its random start and is named.
+was made for small images. What does not fit keeps its random start and is named. Use it for a
+victim of your own: the arena's start from random weights.
 
 The file is read with `weights_only=True`: loading runs no code.
 """

@@ -2,13 +2,16 @@
 
 import os
 from collections.abc import Iterable
+from typing import TypeVar
+
+_T = TypeVar("_T")
 
 
-def progress(items: Iterable, desc: str) -> Iterable:
+def progress(items: Iterable[_T], desc: str) -> Iterable[_T]:
     """Iterate over `items`; a bar appears when it takes longer than two seconds.
 
-    tqdm draws it, in a terminal or a notebook. Without tqdm the items pass through.
-    `TQDM_DISABLE=1` in the environment switches every bar off.
+    Arguments: `desc`, what stands before the bar. tqdm draws it, in a terminal or a notebook.
+    Without tqdm the items pass through. `TQDM_DISABLE=1` in the environment switches every bar off.
 
     >>> list(progress(range(3), desc="counting"))
     [0, 1, 2]
@@ -17,7 +20,7 @@ def progress(items: Iterable, desc: str) -> Iterable:
     if os.environ.get("TQDM_DISABLE", "0") not in ("", "0"):
         return items
     try:
-        from tqdm.auto import tqdm
+        from tqdm.auto import tqdm  # optional
     except ImportError:
         return items
     return tqdm(items, desc=desc, delay=2, leave=False)

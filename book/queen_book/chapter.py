@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import html
+import json
 import os
 import re
+import tempfile
+import urllib.request
+from pathlib import Path
 
+import torch
+
+from queen_ref.cache import write_whole
 from queen_ref.progress import in_words
 
 PROFILES = ("smoke", "cpu", "gpu")
@@ -15,15 +22,10 @@ RESULTS = "https://raw.githubusercontent.com/queen-ref/queen-ref/main/book/resul
 def check_parameters(profile: str, seed: int) -> None:
     """Refuse a profile or a seed that no notebook knows, before anything runs.
 
-    Args:
-        profile: ``"smoke"``, ``"cpu"`` or ``"gpu"``.
-        seed: an integer from 0 up.
+    Arguments: `profile`, ``"smoke"``, ``"cpu"`` or ``"gpu"``; `seed`, an integer from 0 up. Errors:
+    `ValueError` for either being something else.
 
-    Raises:
-        ValueError: what is wrong with either.
-
-    Example:
-        >>> check_parameters(profile="cpu", seed=0)
+    >>> check_parameters(profile="cpu", seed=0)
     """
     if profile not in PROFILES:
         raise ValueError(f"expected profile to be one of {', '.join(PROFILES)}; got {profile!r}")
@@ -34,23 +36,16 @@ def check_parameters(profile: str, seed: int) -> None:
 def running_line(profile: str, seed: int, chapter: str) -> None:
     """Print the device, the settings, what the chapter took, and how to switch to a GPU.
 
-    Args:
-        profile, seed: as for `check_parameters`.
-        chapter: the notebook's name without its ending. Its times are those recorded in
-            ``book/results/times.json`` by ``make times``.
+    Arguments: `profile` and `seed`, as for `check_parameters`; `chapter`, the notebook's name
+    without its ending. Its times are those recorded in ``book/results/times.json`` by
+    ``make times``. Errors: `ValueError` for a wrong profile or seed.
 
-    Raises:
-        ValueError: a wrong profile or seed.
-
-    Example:
-        >>> running_line("cpu", 0, "04_gradient_reverse")
-        CPU, ... | torch ... | profile cpu | seed 0
-        Measured: smoke ... s on CPU, ... threads
-                  cpu ...
-        ...
+    >>> running_line("cpu", 0, "04_gradient_reverse")
+    CPU, ... | torch ... | profile cpu | seed 0
+    Measured: smoke ... s on CPU, ... threads
+              cpu ...
+    ...
     """
-    import torch
-
     check_parameters(profile, seed)
     print(f"{device_name()} | torch {torch.__version__} | profile {profile} | seed {seed}")
     print("Measured:", measured(chapter).replace("; ", "\n          ") + ".")
@@ -62,12 +57,9 @@ def running_line(profile: str, seed: int, chapter: str) -> None:
 def device_name() -> str:
     """The GPU's name, or the number of threads PyTorch uses on the CPU.
 
-    Example:
-        >>> device_name()
-        'CPU, ... thread...'
+    >>> device_name()
+    'CPU, ... thread...'
     """
-    import torch
-
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
     threads = torch.get_num_threads()
@@ -77,14 +69,11 @@ def device_name() -> str:
 def measured(chapter: str) -> str:
     """What a chapter took in each profile, as recorded; in words where nothing is.
 
-    Example:
-        >>> measured("04_gradient_reverse")
-        'smoke ... s on CPU, ... threads; cpu ...; gpu not measured yet'
-        >>> measured("00_of_another_book")
-        'smoke not measured yet; cpu not measured yet; gpu not measured yet'
+    >>> measured("04_gradient_reverse")
+    'smoke ... s on CPU, ... threads; cpu ...; gpu not measured yet'
+    >>> measured("00_of_another_book")
+    'smoke not measured yet; cpu not measured yet; gpu not measured yet'
     """
-    import json
-
     try:
         times = json.loads(recorded("times.json").read_text()).get(chapter, {})
     except ValueError:  # only the package is here, and no network
@@ -100,33 +89,23 @@ def measured(chapter: str) -> str:
 def ran_on(run: dict) -> str:
     """A recorded run's device, and how many chapters shared it.
 
-    Example:
-        >>> ran_on({"device": "CPU, 2 threads"})
-        'CPU, 2 threads'
+    >>> ran_on({"device": "CPU, 2 threads"})
+    'CPU, 2 threads'
     """
     many = run.get("at_once", 1)
     return run["device"] + (f", {many} chapters at once" if many > 1 else "")
 
 
-def recorded(name: str):
+def recorded(name: str) -> Path:
     """Path of a results file that this repository has checked in.
 
-    Where only the package is installed (Colab, for example) the file is fetched once.
+    Where only the package is installed (Colab, for example) the file is fetched once. Arguments:
+    `name`, a file in ``book/results``. Errors: `ValueError` if there is none, and it cannot be
+    fetched either.
 
-    Args:
-        name: a file in ``book/results``, for example ``"arena.jsonl"``.
-
-    Raises:
-        ValueError: there is no such file, and it cannot be fetched either.
-
-    Example:
-        >>> recorded("arena.jsonl").name
-        'arena.jsonl'
+    >>> recorded("arena.jsonl").name
+    'arena.jsonl'
     """
-    import tempfile
-    import urllib.request
-    from pathlib import Path
-
     path = Path(__file__).resolve().parents[1] / "results" / name
     if path.is_file():
         return path
@@ -134,7 +113,7 @@ def recorded(name: str):
     if not copy.is_file():
         try:
             with urllib.request.urlopen(f"{RESULTS}/{name}", timeout=20) as answer:
-                copy.write_bytes(answer.read())
+                write_whole(copy, answer.read())
         except OSError as error:
             raise ValueError(f"expected recorded results at {path}, found none ({error})") from None
     return copy
@@ -143,22 +122,14 @@ def recorded(name: str):
 def show(fig, name: str, alt: str):
     """Show a figure: in the built book as HTML that needs no kernel, elsewhere by ``fig.show()``.
 
-    Make it the last line of a cell.
+    Make it the last line of a cell. Arguments: `fig`, a plotly figure with at least one trace;
+    `name`, unique in the book, of the letters a-z, digits and ``-``; `alt`, what the figure shows,
+    for readers who cannot see it, at least 20 characters. Returns an `IPython.display.HTML` in the
+    built book (``QUEEN_BOOK=1``), otherwise None. Errors: `ValueError` for a bad name, a missing or
+    tiny alt text, or a figure without traces.
 
-    Args:
-        fig: a plotly figure with at least one trace.
-        name: unique in the book, of the letters a-z, digits and ``-``.
-        alt: what the figure shows, for readers who cannot see it; at least 20 characters.
-
-    Returns:
-        An ``IPython.display.HTML`` in the built book (``QUEEN_BOOK=1``), otherwise None.
-
-    Raises:
-        ValueError: a bad name, a missing or tiny alt text, or a figure without traces.
-
-    Example:
-        >>> fig = figure().add_scatter(x=[1, 2], y=[0.5, 0.8])
-        >>> show(fig, "accuracy", alt="Accuracy rises from 0.5 to 0.8 with the queries.")
+    >>> fig = plots.figure().add_scatter(x=[1, 2], y=[0.5, 0.8])
+    >>> show(fig, "accuracy", alt="Accuracy rises from 0.5 to 0.8 with the queries.")
     """
     if not re.fullmatch(r"[a-z0-9-]+", name):
         raise ValueError(f"expected a name of a-z, 0-9 and -, got {name!r}")
@@ -169,7 +140,7 @@ def show(fig, name: str, alt: str):
     if os.environ.get("QUEEN_BOOK") != "1":
         fig.show()
         return None
-    from IPython.display import HTML
+    from IPython.display import HTML  # optional: only a notebook needs it
 
     body = fig.to_html(
         full_html=False,

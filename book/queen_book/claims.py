@@ -16,6 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
+from queen_book.chapter import recorded
+
 PROFILE = "cpu"  # the prose speaks of this profile; the other trainings are too small, or too large
 RECORD = "seeds.jsonl"  # in book/results
 
@@ -31,13 +33,11 @@ class Claims:
     With ``QUEEN_CLAIMS=strict`` (the build sets it) it raises `ClaimFailed`. With
     ``QUEEN_CLAIMS_TO`` every number is also written to that file (``make seeds`` reads it).
 
-    Args:
-        chapter: the notebook's name without its ending.
-        profile: claims are about the profile ``cpu``; in any other nothing is checked.
+    Arguments: `chapter`, the notebook's name without its ending; `profile`, claims are about the
+    profile ``cpu``, in any other nothing is checked.
 
-    Example:
-        >>> claim = Claims("05_queen_end_to_end", "cpu")
-        >>> claim("what the default costs a fresh client", [0.001, 0.004], below=0.02)
+    >>> claim = Claims("05_queen_end_to_end", "cpu")
+    >>> claim("what the default costs a fresh client", [0.001, 0.004], below=0.02)
     """
 
     def __init__(self, chapter: str, profile: str):
@@ -46,17 +46,12 @@ class Claims:
     def __call__(self, name: str, value, *, above: float | None = None, below: float | None = None):
         """Hold every number in `value` strictly between `above` and `below`.
 
-        Args:
-            name: what was measured, in words; one name may be claimed again and again in a loop.
-            value: a number, a tensor, or anything `numpy.asarray` takes; NaN fails.
-            above, below: the bounds, numbers in the units of `value`; at least one.
+        Arguments: `name`, what was measured, in words, the same again and again in a loop;
+        `value`, a number, a tensor, or anything `numpy.asarray` takes, NaN fails; `above` and
+        `below`, the bounds in the units of `value`, at least one. Errors: `ValueError` for no
+        bound or no number; `ClaimFailed` if it does not hold and ``QUEEN_CLAIMS`` is ``strict``.
 
-        Raises:
-            ValueError: no bound, or no number.
-            ClaimFailed: it does not hold and ``QUEEN_CLAIMS`` is ``strict``.
-
-        Example:
-            >>> Claims("05_queen_end_to_end", "smoke")("accuracy", 0.1, above=0.9)
+        >>> Claims("05_queen_end_to_end", "smoke")("accuracy", 0.1, above=0.9)
         """
         if above is None and below is None:
             raise ValueError(f"claim {name!r}: expected a bound, above= or below=")
@@ -67,9 +62,9 @@ class Claims:
             raise ValueError(f"claim {name!r}: expected at least one number, got none")
         # NaN compares as false with everything, so it fails.
         holds = (above is None or low > above) and (below is None or high < below)
-        if place := os.environ.get("QUEEN_CLAIMS_TO"):
+        if path := os.environ.get("QUEEN_CLAIMS_TO"):
             line = {"claim": name, "low": low, "high": high, "holds": holds}
-            with open(place, "a") as file:
+            with open(path, "a") as file:
                 file.write(json.dumps(line) + "\n")
         if not holds:
             said = sentence(name, (low, high), (above, below), spread(self.chapter, name))
@@ -81,9 +76,8 @@ class Claims:
 def extremes(value) -> tuple[float, float] | tuple[None, None]:
     """Smallest and largest number in `value`; None twice when it is empty.
 
-    Example:
-        >>> extremes([[0.3, 0.1], [0.2, 0.5]])
-        (0.1, 0.5)
+    >>> extremes([[0.3, 0.1], [0.2, 0.5]])
+    (0.1, 0.5)
     """
     if hasattr(value, "detach"):
         value = value.detach().cpu()
@@ -91,25 +85,23 @@ def extremes(value) -> tuple[float, float] | tuple[None, None]:
     return (float(numbers.min()), float(numbers.max())) if numbers.size else (None, None)
 
 
-def sentence(name: str, got: tuple, bounds: tuple, recorded: str) -> str:
+def sentence(name: str, got: tuple, bounds: tuple, known: str) -> str:
     """What was claimed, what came out, and where the recorded spread stands.
 
-    Example:
-        >>> sentence("cosine", (-0.2, 0.1), (None, -0.3), "nothing")
-        'Claimed of "cosine": below -0.3. Came out: -0.2 to 0.1. Recorded: nothing.'
+    >>> sentence("cosine", (-0.2, 0.1), (None, -0.3), "nothing")
+    'Claimed of "cosine": below -0.3. Came out: -0.2 to 0.1. Recorded: nothing.'
     """
     words = (f"{side} {bound:g}" for side, bound in zip(("above", "below"), bounds, strict=True)
              if bound is not None)  # fmt: skip
     return (f'Claimed of "{name}": {" and ".join(words)}. '
-            f"Came out: {in_numbers(*got)}. Recorded: {recorded}.")  # fmt: skip
+            f"Came out: {in_numbers(*got)}. Recorded: {known}.")  # fmt: skip
 
 
 def in_numbers(low: float, high: float) -> str:
     """One number, or the range of several.
 
-    Example:
-        >>> in_numbers(0.25, 0.25)
-        '0.25'
+    >>> in_numbers(0.25, 0.25)
+    '0.25'
     """
     return f"{low:.3g}" if low == high else f"{low:.3g} to {high:.3g}"
 
@@ -117,18 +109,12 @@ def in_numbers(low: float, high: float) -> str:
 def runs(path: Path | None = None, profile: str = PROFILE) -> list[dict]:
     """The recorded runs of a profile, one dict a run: chapter, seed, threads, machine, claims, ...
 
-    Args:
-        path: a file that ``make seeds`` writes; by default the one in ``book/results``.
+    Arguments: `path`, a file that ``make seeds`` writes, by default the one in ``book/results``.
+    Errors: `ValueError` for no such file.
 
-    Raises:
-        ValueError: there is no such file.
-
-    Example:
-        >>> sorted({run["profile"] for run in runs()})
-        ['cpu']
+    >>> sorted({run["profile"] for run in runs()})
+    ['cpu']
     """
-    from queen_book.chapter import recorded
-
     lines = (path or recorded(RECORD)).read_text().splitlines()
     return [run for run in map(json.loads, lines) if run["profile"] == profile]
 
@@ -136,9 +122,8 @@ def runs(path: Path | None = None, profile: str = PROFILE) -> list[dict]:
 def spread(chapter: str, name: str, path: Path | None = None) -> str:
     """Where the recorded values of a claim lie, over which seeds and thread counts, in words.
 
-    Example:
-        >>> spread("05_queen_end_to_end", "of another book")
-        'nothing'
+    >>> spread("05_queen_end_to_end", "of another book")
+    'nothing'
     """
     try:
         found = [run for run in runs(path) if run["chapter"] == chapter and name in run["claims"]]

@@ -64,10 +64,10 @@ TITLES = {
 }
 
 
-class Says(nn.Module):
+class ConstantClassifier(nn.Module):
     """A stand-in for a classifier: the same probabilities (K,) whatever the image.
 
-    >>> Says((0.5, 0.3, 0.2))(torch.zeros(2, 1, 1, 1)).softmax(1)
+    >>> ConstantClassifier((0.5, 0.3, 0.2))(torch.zeros(2, 1, 1, 1)).softmax(1)
     tensor([[0.5000, 0.3000, 0.2000],
             [0.5000, 0.3000, 0.2000]])
     """
@@ -80,25 +80,33 @@ class Says(nn.Module):
         return images.new_tensor(self.probs).log().expand(len(images), -1)
 
 
-class Lies(nn.Module):
-    """A stand-in for a misinformation model. Its "images" (B, 3, 1, 1) are the posteriors."""
+class MisinformingClassifier(nn.Module):
+    """A stand-in for a misinformation model. Its "images" (B, 3, 1, 1) are the posteriors.
+
+    >>> MisinformingClassifier()(torch.eye(3)[:1, :, None, None]).softmax(1)
+    tensor([[0.0500, 0.8000, 0.1500]])
+    """
 
     num_classes = 3
 
     def forward(self, images: Tensor) -> Tensor:
         label = images.flatten(1).argmax(1, keepdim=True)
-        places = (label + torch.arange(3, device=label.device)) % 3
+        classes = (label + torch.arange(3, device=label.device)) % 3
         lie = images.new_tensor(LIE).log().expand(len(images), -1)
-        return torch.zeros_like(lie).scatter_(1, places, lie)
+        return torch.zeros_like(lie).scatter_(1, classes, lie)
 
 
-def build(name: str, strength: float) -> Defense:
-    """One of the defences that are classes of `queen_ref.defenses`, with stand-ins, K = 3."""
-    victim = Says((1 / 3, 1 / 3, 1 / 3))
+def make_defense(name: str, strength: float) -> Defense:
+    """One of the defences that are classes of `queen_ref.defenses`, with stand-ins, K = 3.
+
+    >>> make_defense("modelguard-w", 0.5).l1_bound
+    0.5
+    """
+    victim = ConstantClassifier((1 / 3, 1 / 3, 1 / 3))
     if name == "mad":
-        return MAD(victim, proxy=Says(PROXY), epsilon=strength)
+        return MAD(victim, proxy=ConstantClassifier(PROXY), epsilon=strength)
     if name == "am":
-        return AdaptiveMisinformation(victim, Lies(), tau=strength)
+        return AdaptiveMisinformation(victim, MisinformingClassifier(), tau=strength)
     if name == "rounding":
         return Rounding(victim, decimals=int(strength))
     if name == "reverse-sigmoid":
@@ -126,8 +134,8 @@ def on_simplex(name: str, strength: float | None = None) -> Callable[[Tensor], T
     if name.startswith("queen"):
         check_number("strength", strength, low=0, high=1)
         method = "cosine" if name == "queen" else "exact"
-        return lambda probs: reverse_gradient(probs, shadows_say(probs, strength), method)
-    defense = build(name, strength)
+        return lambda probs: reverse_gradient(probs, shadow_probs(probs, strength), method)
+    defense = make_defense(name, strength)
 
     def answer(probs: Tensor) -> Tensor:
         check_probabilities("probs", probs)
@@ -137,10 +145,10 @@ def on_simplex(name: str, strength: float | None = None) -> Callable[[Tensor], T
     return answer
 
 
-def shadows_say(probs: Tensor, share: float) -> Tensor:
+def shadow_probs(probs: Tensor, share: float) -> Tensor:
     """p: the label of each posterior (B, K) gets `share`, the other classes equal parts.
 
-    >>> shadows_say(torch.tensor([[0.9, 0.1, 0.0]]), share=0.4)
+    >>> shadow_probs(torch.tensor([[0.9, 0.1, 0.0]]), share=0.4)
     tensor([[0.4000, 0.3000, 0.3000]])
     """
     rest = (1 - share) / (probs.shape[1] - 1)

@@ -1,7 +1,9 @@
 """Build the book: execute the notebooks (profile cpu) and write _build/html.
 
-    python book/tools/build.py                            the book, warnings are errors
+    python book/tools/build.py                            the book
     python book/tools/build.py --page notebooks/03_x      one page, into _build/page, for its author
+
+In the book a warning is an error.
 """
 
 import argparse
@@ -15,7 +17,7 @@ import shutil
 import subprocess
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 import yaml
@@ -107,9 +109,15 @@ def execute_notebooks() -> list[str]:
         print(f"Chapters to run: {len(paths)}, {os.cpu_count()} at a time. "
               f"Alone they took {seconds / 60:.0f} minutes together, see the setup page",
               flush=True)  # fmt: skip
+    failed = []
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        done = pool.map(execute, paths)
-        return [path.stem for path, fine in zip(paths, done, strict=True) if not fine]
+        runs = [pool.submit(timed, path) for path in paths]
+        for count, run in enumerate(as_completed(runs), 1):
+            name, fine, seconds = run.result()
+            word = "" if fine else "FAILED after "
+            print(f"{count} of {len(paths)}: {name}, {word}{seconds:.0f} s", flush=True)
+            failed += [] if fine else [name]
+    return sorted(failed)
 
 
 def settings() -> dict:
@@ -122,12 +130,18 @@ def open_cache():
     return get_cache(ROOT / settings()["cache"])
 
 
+def timed(path: Path) -> tuple[str, bool, float]:
+    """The notebook's name, whether it ran to its end, and in how many seconds."""
+    start = time.monotonic()
+    return path.stem, execute(path), time.monotonic() - start
+
+
 def execute(path: Path) -> bool:
-    """Run one notebook that waits in the cache; say how long it took, or where it stopped."""
+    """Run one notebook that waits in the cache; say where it stopped, if it did."""
     from jupyter_cache.executors import load_executor
 
     print(f"{path.stem}: begins", flush=True)
-    start, cache = time.monotonic(), open_cache()
+    cache = open_cache()
     log = logging.getLogger("notebooks")
     log.setLevel(logging.CRITICAL)  # a failed cell is reported below, once
     executor = load_executor("temp-serial", cache, log)
@@ -136,7 +150,6 @@ def execute(path: Path) -> bool:
         print(f"{path.stem}: FAILED\n{why(cache.get_project_record(str(path)).traceback)}",
               file=sys.stderr, flush=True)  # fmt: skip
         return False
-    print(f"{path.stem}: {time.monotonic() - start:.0f} s", flush=True)
     return True
 
 

@@ -2,13 +2,16 @@
 
     python book/tools/offline.py                     into _build/queen-ref-VERSION.zip
     python book/tools/offline.py --out some/folder
+
+`make book` comes first.
 """
 
 import argparse
 import shutil
 import sys
-import tomllib
 from pathlib import Path
+
+from queen_ref import __version__
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "_build"
@@ -24,9 +27,8 @@ def main() -> int:
     if not out.is_dir():
         print(f"--out: expected a folder, got {out}", file=sys.stderr)
         return 2
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     # Inside the zip is one folder, so that unpacking does not spill over its surroundings.
-    folder = BUILD / f"queen-ref-{version}"
+    folder = BUILD / f"queen-ref-{__version__}"
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(BUILD / "html", folder)
     print(shutil.make_archive(str(out / folder.name), "zip", BUILD, folder.name))

@@ -18,6 +18,9 @@ from pathlib import Path
 
 from build import BUILD, ROOT, environment
 
+from queen_ref import __version__
+from queen_ref.cache import write_whole
+
 # The whole book is one page here, so drawing it takes a while.
 PATIENCE = 300
 OPEN = "document.querySelectorAll('details').forEach((d) => { d.name = ''; d.open = true; });"
@@ -97,13 +100,9 @@ def main() -> int:
         parser.error("expected a built book in _build/html: run make book first")
     if not (shutil.which("chromium") and shutil.which("chromedriver")):
         parser.error("expected chromium and chromedriver (Debian: apt install chromium-driver)")
-    from importlib.metadata import version
-
     folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"queen-ref-{version('queen-ref')}.pdf"
-    part = file.with_suffix(".part")
-    part.write_bytes(printed(one_page()))
-    part.replace(file)
+    file = folder / f"queen-ref-{__version__}.pdf"
+    write_whole(file, printed(one_page()))
     print(file)
     return 0
 

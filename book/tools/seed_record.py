@@ -2,12 +2,12 @@
 
 import json
 import math
-import threading
 from pathlib import Path
 
 from claimed import ROOM, ROOT, claims_in, room
 
 from queen_book.claims import PROFILE, in_numbers
+from queen_ref.cache import locked, write_whole
 
 # By chapter: the hash of its code, and those of its claims.
 Keys = dict[str, tuple[str, list[str]]]
@@ -17,7 +17,7 @@ class Record:
     """The file of runs. A run replaces the one of the same chapter, settings and machine."""
 
     def __init__(self, path: Path):
-        self.path, self.lock = path, threading.Lock()
+        self.path = path
         self.runs = self.read()
 
     def read(self) -> list[dict]:
@@ -29,14 +29,13 @@ class Record:
         return tuple(run[name] for name in ("profile", "chapter", "threads", "seed"))
 
     def add(self, run: dict) -> None:
-        with self.lock:
+        with locked(self.path):
             same = self.what(run), run["machine"]
             # Read again: another process may have added to it.
             kept = [old for old in self.read() if (self.what(old), old["machine"]) != same]
             self.runs = sorted([*kept, run], key=lambda run: (*self.what(run), run["machine"]))
-            part = self.path.with_suffix(".part")
-            part.write_text("".join(json.dumps(run) + "\n" for run in self.runs))
-            part.replace(self.path)
+            text = "".join(json.dumps(run) + "\n" for run in self.runs)
+            write_whole(self.path, text.encode())
 
     def fresh(self, keys: Keys) -> list[dict]:
         """The runs of the code as it is now, in which every claim as it is now was held."""

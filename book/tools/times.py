@@ -26,6 +26,7 @@ import papermill as pm
 import torch
 
 from queen_book.chapter import PROFILES, device_name
+from queen_ref.cache import write_whole
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "book" / "results" / "times.json"
@@ -99,9 +100,8 @@ def main() -> int:
                 continue
             times.setdefault(chapter, {})[profile] = entry
             print(f"{chapter} {profile}: {entry['seconds']} s", flush=True)
-            part = out.with_suffix(".part")
-            part.write_text(json.dumps(dict(sorted(times.items())), indent=1) + "\n")
-            part.replace(out)
+            text = json.dumps(dict(sorted(times.items())), indent=1) + "\n"
+            write_whole(out, text.encode())
     return 1 if failed else 0
 
 

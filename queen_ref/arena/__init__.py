@@ -1,18 +1,19 @@
-"""The arena: every attack against every defence, over seeds, resumable, here or on a cluster."""
+"""The arena: every attack against every defence, over seeds, resumable, on one machine or many."""
 
-from queen_ref.arena.cache import Cache
 from queen_ref.arena.cells import FORMAT, Cell, grid
 from queen_ref.arena.measure import run_cell
 from queen_ref.arena.report import pareto_front, summarise, to_csv, to_markdown
 from queen_ref.arena.results import Results, read
-from queen_ref.arena.run import run_grid
+from queen_ref.arena.run import RunSummary, run_grid
 from queen_ref.arena.settings import Settings, settings_of
+from queen_ref.cache import Cache
 
 __all__ = [
     "FORMAT",
     "Cache",
     "Cell",
     "Results",
+    "RunSummary",
     "Settings",
     "grid",
     "pareto_front",

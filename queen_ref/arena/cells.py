@@ -13,8 +13,9 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 
-from queen_ref.arena.settings import as_config, settings_of
+from queen_ref.arena.settings import Settings, as_config, settings_of
 from queen_ref.attacks import ATTACKS, POLICIES
 from queen_ref.attacks.attack import ADAPTIVE
 from queen_ref.checks import check_number
@@ -33,6 +34,9 @@ KEEP_LABEL = ("none", "top1", "reverse-sigmoid", "mad", "modelguard-w", "modelgu
 class Cell:
     """What decides a result, in the words of the command line.
 
+    Arguments: `limit`, images of a trial, see `settings_of`; `queen`, settings of QUEEN that are
+    not the profile's, as pairs of a name and a value.
+
     >>> Cell("cpu", "mnist", "naive", "random", "queen", seed=0).name
     'naive x random x queen, seed 0'
     """
@@ -43,29 +47,36 @@ class Cell:
     policy: str
     defense: str
     seed: int
-    limit: int | None = None  # images, for a trial; see `settings_of`
-    queen: tuple[tuple[str, object], ...] = ()  # settings of QUEEN that are not the profile's
+    limit: int | None = None
+    queen: tuple[tuple[str, object], ...] = ()
 
     @property
     def name(self) -> str:
+        """The cell in words, for people."""
         trial = f", limit {self.limit}" if self.limit else ""
         defense = self.defense + "".join(f" {name}={value}" for name, value in self.queen)
         return f"{self.attack} x {self.policy} x {defense}, seed {self.seed}{trial}"
 
+    @cached_property
+    def settings(self) -> Settings:
+        """What the profile fixes, cut to `limit`, with the cell's own settings of QUEEN."""
+        return settings_of(self.profile, self.limit, self.queen)
+
+    @cached_property
     def config(self) -> dict:
         """The cell with all settings spelled out: plain numbers, words and lists."""
         preset = asdict(ATTACKS[self.attack])
-        settings = as_config(settings_of(self.profile, self.limit, self.queen))
         own = {name: value for name, value in asdict(self).items() if value not in (None, ())}
-        return {**own, "preset": preset, "settings": settings}
+        return {**own, "preset": preset, "settings": as_config(self.settings)}
 
+    @cached_property
     def key(self) -> str:
         """20 hex digits of the SHA-256 of the configuration and the format's version.
 
-        >>> len(Cell("cpu", "mnist", "naive", "random", "queen", seed=0).key())
+        >>> len(Cell("cpu", "mnist", "naive", "random", "queen", seed=0).key)
         20
         """
-        text = json.dumps({"format": FORMAT, **self.config()}, sort_keys=True)
+        text = json.dumps({"format": FORMAT, **self.config}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
@@ -94,8 +105,8 @@ def grid(
 ) -> list[Cell]:
     """The cells of a grid, seed by seed: a shared part is trained when its seed begins.
 
-    `vary`, pairs of a setting of QUEEN and a value, makes a cell of each pair: a sweep.
-
+    Arguments: `pool`, the profile's own by default; `limit`, see `settings_of`; `vary`, pairs of
+    a setting of QUEEN and a value: a cell for each pair, a sweep.
     Errors: `ValueError` for a name that is not known, twice the same, or nothing left to run.
 
     >>> len(grid("cpu", ["naive", "ddae"], ["random"], ["none", "queen"], [0, 1]))
@@ -115,7 +126,7 @@ def grid(
         raise ValueError("vary: expected defenses that are QUEEN's, its settings are varied")
     changes = [(pair,) for pair in vary] or [()]
     for change in changes:
-        settings_of(profile, limit, change)
+        settings_of(profile, limit, change)  # a value that QUEEN does not take is said now
     cells = [
         Cell(profile, pool, attack, policy, defense, seed, limit, change)
         for seed in seeds
@@ -130,7 +141,7 @@ def grid(
     return cells
 
 
-def check_names(what: str, names: Sequence, known: Sequence) -> None:
+def check_names(what: str, names: Sequence[object], known: Sequence[object]) -> None:
     """Demand at least one name, each known, none twice.
 
     >>> check_names("attacks", ["naive", "nave"], ("naive", "top1"))

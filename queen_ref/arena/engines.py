@@ -1,4 +1,4 @@
-"""Where cells are computed: here, in processes beside this one, or on a Ray cluster.
+"""Where cells are computed: in this process, in processes beside this one, or on a Ray cluster.
 
 An engine takes cells and gives back outcomes; it writes nothing. `slots` is how many cells it
 works on at a time. An outcome is a result or the exception that ended the cell.
@@ -12,9 +12,9 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from multiprocessing import connection, get_context, parent_process
 from typing import Any, Protocol
 
-from queen_ref.arena.cache import Cache
 from queen_ref.arena.cells import Cell
 from queen_ref.arena.measure import run_cell
+from queen_ref.cache import Cache
 
 Outcome = dict | Exception
 Run = Callable[[Cell, str | None], dict]
@@ -23,7 +23,9 @@ Run = Callable[[Cell, str | None], dict]
 class Engine(Protocol):
     """What `queen_ref.arena.run` needs of an engine."""
 
-    slots: int
+    @property
+    def slots(self) -> int:
+        """Cells it works on at a time."""
 
     def submit(self, cell: Cell) -> Any:
         """Begin a cell; returns a handle."""
@@ -35,10 +37,10 @@ class Engine(Protocol):
         """End what is still running."""
 
 
-class Here:
+class Local:
     """One cell after another in this process.
 
-    >>> engine = Here("parts")
+    >>> engine = Local("parts")
     >>> cell = Cell("smoke", "mnist", "naive", "random", "none", seed=0)
     >>> 0 <= engine.wait([engine.submit(cell)])[0][1]["substitute_accuracy"] <= 1
     True
@@ -54,10 +56,7 @@ class Here:
 
     def wait(self, handles: list[Cell]) -> list[tuple[Cell, Outcome]]:
         cell = handles[0]
-        try:
-            return [(cell, self.run(cell, self.cache))]
-        except Exception as error:
-            return [(cell, error)]
+        return [(cell, outcome_of(lambda: self.run(cell, self.cache)))]
 
     def close(self) -> None:
         pass
@@ -76,7 +75,7 @@ class Processes:
 
     def wait(self, handles: list[Future]) -> list[tuple[Future, Outcome]]:
         done, _ = wait(handles, return_when=FIRST_COMPLETED)
-        return [(handle, handle.exception() or handle.result()) for handle in done]
+        return [(handle, outcome_of(handle.result)) for handle in done]
 
     def close(self) -> None:
         self.pool.shutdown(wait=False, cancel_futures=True)
@@ -85,10 +84,11 @@ class Processes:
 class Ray:
     """One task a cell, on every core of a Ray cluster, or on one begun for this run.
 
-    Arguments: `address` of a cluster's head, "host:6379" or "auto"; `gpus` a task takes.
     A worker that dies costs the time of its cell: Ray runs it again, three times at most.
-    Each node keeps its own cache of trained parts. Errors: `ValueError` without Ray, or
-    without a cluster at that address.
+    Each node keeps its own cache of trained parts.
+
+    Arguments: `address` of a cluster's head, "host:6379" or "auto"; `gpus` a task takes.
+    Errors: `ValueError` without Ray, or without a cluster at that address.
     """
 
     def __init__(
@@ -102,12 +102,13 @@ class Ray:
         # Ray 2.60 announces what it will do one day about GPUs it was not given.
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         try:
-            import ray
+            import ray  # optional: only a cluster needs it
         except ImportError:
             raise ValueError(
-                "engine: ray is not installed; pip install -r requirements-cluster.txt"
+                "engine: ray is not installed; pip install 'queen-ref[cluster]'"
             ) from None
-        self.ray, self.cache, self.gpus = ray, cache, gpus
+        self.ray: Any = ray
+        self.cache, self.gpus = cache, gpus
         if address not in (None, "auto") and not reachable(address):
             raise ValueError(f"ray-address: no cluster at {address}")
         self.mine = not ray.is_initialized()
@@ -119,7 +120,7 @@ class Ray:
                 reason = str(error).strip().splitlines()[0]
                 raise ValueError(f"ray-address: no cluster at {address} ({reason})") from None
         needs = {"num_cpus": 1, "num_gpus": gpus, "max_retries": 3}
-        self.task = ray.remote(**needs)(run or run_in)
+        self.task: Any = ray.remote(**needs)(run or run_in)
 
     @property
     def slots(self) -> int:
@@ -146,6 +147,18 @@ class Ray:
             return getattr(error, "cause", None) or error
 
 
+def outcome_of(compute: Callable[[], dict]) -> Outcome:
+    """What `compute()` returns, or the exception that ended it.
+
+    >>> outcome_of(lambda: {"queries": 150})
+    {'queries': 150}
+    """
+    try:
+        return compute()
+    except Exception as error:
+        return error
+
+
 def run_in(cell: Cell, cache: str | None) -> dict:
     """`run_cell` with the cache of the machine it runs on; what an engine carries there."""
     return run_cell(cell, Cache(cache))
@@ -153,12 +166,15 @@ def run_in(cell: Cell, cache: str | None) -> dict:
 
 def _die_with_parent() -> None:
     """In a worker: after `kill -9` of the run nobody would end it, or want its result."""
+    parent = parent_process()
+    if parent is None:  # not a worker
+        return
 
-    def watch():
-        connection.wait([parent_process().sentinel])
+    def watch(sentinel: int) -> None:
+        connection.wait([sentinel])
         os._exit(1)
 
-    threading.Thread(target=watch, daemon=True).start()
+    threading.Thread(target=watch, args=(parent.sentinel,), daemon=True).start()
 
 
 def reachable(address: str) -> bool:

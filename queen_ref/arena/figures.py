@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from queen_ref import plots
 from queen_ref.arena.report import pareto_front, worst_attacks
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 # Where a long name would cover its neighbours.
 SYMBOLS = (*plots.CLASS_SYMBOLS, "bowtie", "hourglass")
 
 
-def heat_map(rows: Sequence[dict], measure: str = "substitute_accuracy", height: int = 430):
+def plot_heat_map(
+    rows: Sequence[dict], measure: str = "substitute_accuracy", height: int = 430
+) -> Figure:
     """A measure as a map: attacks down, defences across, the number in every cell.
 
     A cell that is not in the grid stays empty. The colours go from white (little is stolen) to
     the colour of the substitute.
 
-    Args:
-        rows: of `queen_ref.arena.summarise`, of one profile, pool and policy.
-        measure: the name of an entry of the rows.
-        height: in pixels.
+    Arguments: `rows` of `queen_ref.arena.summarise`, of one profile, pool and policy; `measure`,
+    the name of an entry of the rows; `height` in pixels.
+    Errors: `ValueError` if there are no rows, or two of them fall into one cell.
 
-    Returns:
-        A ``plotly.graph_objects.Figure``.
-
-    Raises:
-        ValueError: there are no rows, or two of them fall into one cell.
-
-    Example:
-        >>> fig = heat_map([row for row in rows if row["policy"] == "random"])
+    >>> fig = plot_heat_map([row for row in rows if row["policy"] == "random"])
     """
     defenses, attacks, cells = _cells(rows)
     values = [[_value(cells.get((a, d)), measure) for d in defenses] for a in attacks]
@@ -46,21 +44,16 @@ def heat_map(rows: Sequence[dict], measure: str = "substitute_accuracy", height:
     return fig.update_xaxes(showgrid=False, tickangle=-40, title_text="")
 
 
-def pareto(rows: Sequence[dict], height: int = 520):
+def plot_pareto(rows: Sequence[dict], height: int = 520) -> Figure:
     """What the attack that steals most gets, against what an honest user keeps; the front between.
 
     Down and to the right is better. The smaller, paler markers are the other attacks. Whiskers
     go from the worst seed to the best.
 
-    Args:
-        rows: of `queen_ref.arena.summarise`, of one profile and pool.
-        height: in pixels.
+    Arguments: `rows` of `queen_ref.arena.summarise`, of one profile and pool; `height` in pixels.
+    Errors: `ValueError` if there are no rows.
 
-    Returns:
-        A ``plotly.graph_objects.Figure``.
-
-    Example:
-        >>> fig = pareto(rows)
+    >>> fig = plot_pareto(rows)
     """
     if not rows:
         raise ValueError("expected at least one row")
@@ -69,14 +62,14 @@ def pareto(rows: Sequence[dict], height: int = 520):
     )
     worst = worst_attacks(rows)
     points = [(row["protected_accuracy"], row["substitute_accuracy"]) for row in worst]
-    front = [points[place] for place in pareto_front(points)]
+    front = [points[index] for index in pareto_front(points)]
     fig.add_scatter(
         x=[x for x, _ in front], y=[y for _, y in front], mode="lines", name="Pareto front",
         line={"color": plots.ROLES["neutral"], "dash": "dot", "shape": "hv"}, hoverinfo="skip",
     )  # fmt: skip
-    for place, row in enumerate(worst):
-        color = plots.CLASS_COLORS[place % len(plots.CLASS_COLORS)]
-        symbol, name = SYMBOLS[place % len(SYMBOLS)], row["defense"]
+    for index, row in enumerate(worst):
+        color = plots.CLASS_COLORS[index % len(plots.CLASS_COLORS)]
+        symbol, name = SYMBOLS[index % len(SYMBOLS)], row["defense"]
         others = [r for r in rows if r["defense"] == name and r is not row]
         fig.add_scatter(
             x=[r["protected_accuracy"] for r in others],
@@ -90,33 +83,27 @@ def pareto(rows: Sequence[dict], height: int = 520):
             x=[row["protected_accuracy"]], y=[row["substitute_accuracy"]],
             mode="markers", name=name, legendgroup=name,
             marker={"color": color, "symbol": symbol, "size": 12},
-            error_x=_whisker(row, "protected_accuracy", color),
-            error_y=_whisker(row, "substitute_accuracy", color),
+            error_x=_whiskers(row, "protected_accuracy", color),
+            error_y=_whiskers(row, "substitute_accuracy", color),
             text=[f"{row['attack']} x {row['policy']}"],
             hovertemplate=f"{name}, %{{text}}: keeps %{{x:.3f}}, loses %{{y:.3f}}<extra></extra>",
         )  # fmt: skip
     return fig
 
 
-def sweeps(lines: Sequence[dict], height: int = 380):
+def plot_sweep(lines: Sequence[dict], height: int = 380) -> Figure:
     """One panel for each setting of QUEEN that was varied: what a thief gets, what a user keeps.
 
-    A marker is the mean over seeds; whiskers go from the worst seed to the best.
+    A marker is the mean over seeds; whiskers go from the worst seed to the best. The panels
+    share their y axis.
 
-    Args:
-        lines: of results files, each with ``queen``, the settings that differ: one a line.
-        height: in pixels.
+    Arguments: `lines` of results files, each with `queen`, the settings that differ: one a line;
+    `height` in pixels.
+    Errors: `ValueError` for no lines, or a line with none or several varied settings.
 
-    Returns:
-        A ``plotly.graph_objects.Figure`` with a shared y axis.
-
-    Raises:
-        ValueError: no lines, or a line with none or several varied settings.
-
-    Example:
-        >>> fig = sweeps([{**line, "queen": [("threshold", 0.2)]} for line in read("arena.jsonl")])
+    >>> fig = plot_sweep([{**line, "queen": [("spacing", 0.2)]} for line in read("arena.jsonl")])
     """
-    from plotly.subplots import make_subplots
+    from plotly.subplots import make_subplots  # optional: only figures need it
 
     if not lines:
         raise ValueError("expected at least one line")
@@ -142,10 +129,7 @@ def sweeps(lines: Sequence[dict], height: int = 380):
             fig.add_scatter(
                 x=[value for value, _ in points], y=means, mode="lines+markers", name=title,
                 legendgroup=title, showlegend=column == 1, line={"color": plots.ROLES[role]},
-                error_y={
-                    "array": [max(v) - m for v, m in zip(groups, means, strict=True)],
-                    "arrayminus": [m - min(v) for v, m in zip(groups, means, strict=True)],
-                },
+                error_y=plots.whiskers(means, [min(v) for v in groups], [max(v) for v in groups]),
                 row=1, col=column,
             )  # fmt: skip
         fig.update_xaxes(title_text=name, row=1, col=column)
@@ -172,6 +156,6 @@ def _label(row: dict | None, measure: str) -> str:
     return "" if row is None else f"{row[measure]:.2f}"
 
 
-def _whisker(row: dict, measure: str, color: str) -> dict:
-    above, below = row[f"{measure}_max"] - row[measure], row[measure] - row[f"{measure}_min"]
-    return {"array": [above], "arrayminus": [below], "thickness": 1.2, "color": color}
+def _whiskers(row: dict, measure: str, color: str) -> dict:
+    middle, low, high = ([row[measure + end]] for end in ("", "_min", "_max"))
+    return plots.whiskers(middle, low, high, thickness=1.2, color=color)

@@ -4,7 +4,7 @@ Each part is trained the first time somebody asks for it, and kept in the cache.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import cached_property
 from typing import Any
@@ -12,59 +12,54 @@ from typing import Any
 import torch
 from torch import nn
 
-from queen_ref.arena.cache import Cache
-from queen_ref.arena.settings import settings_of
+from queen_ref.arena.cells import Cell
+from queen_ref.cache import Cache
 from queen_ref.data.profiles import Data, load
 from queen_ref.defenses import Defense, make
 from queen_ref.defenses.adaptive_misinformation import train_misinformation
 from queen_ref.defenses.outlier_exposure import train_outlier_exposed
 from queen_ref.models import Classifier, build
 from queen_ref.queen import Queen
-from queen_ref.queen.saving import queen_from_state
 from queen_ref.training.fit import fit
+from queen_ref.training.recipe import Recipe
 
 
-class Workshop:
-    """The parts of one (profile, seed), on one device.
+class SharedParts:
+    """The parts of a cell's profile, seed, limit and settings of QUEEN, on one device.
 
+    Arguments: `cell`, any one of those that share them; `device`, the settings' own by default.
     `seconds` says what the training of parts has cost so far, nothing for what was cached.
 
-    >>> shop = Workshop("cpu", seed=0, cache=Cache())
-    >>> defense = shop.defense("rounding")      # its victim is trained once; fresh every time
+    >>> cell = Cell("smoke", "mnist", "naive", "random", "rounding", seed=0)
+    >>> defense = SharedParts(cell, Cache()).defense("rounding")    # its victim is trained once
     """
 
-    def __init__(
-        self,
-        profile: str,
-        seed: int,
-        cache: Cache,
-        device: str | None = None,
-        limit: int | None = None,
-        queen: Sequence[tuple[str, object]] = (),
-    ):
-        self.profile, self.seed, self.cache, self.limit = profile, seed, cache, limit
-        self.settings = settings_of(profile, limit, queen)
+    def __init__(self, cell: Cell, cache: Cache, device: str | None = None):
+        self.cell, self.cache, self.settings = cell, cache, cell.settings
         self.device = device or pick_device(self.settings.device)
         self.seconds: dict[str, float] = {}
 
     @cached_property
     def data(self) -> Data:
-        return load(self.profile, self.seed, limit=self.limit).to(self.device)
+        """The images of the profile, cut by the seed, on the device."""
+        return load(self.cell.profile, self.cell.seed, limit=self.cell.limit).to(self.device)
 
     @cached_property
     def digest(self) -> str:
+        """Of every image and label; every part depends on it."""
         return self.data.digest()
 
     @cached_property
     def victim(self) -> Classifier:
         """The plain victim, which every fidelity is measured against."""
+        recipe = self.settings.victim
 
-        def train():
-            victim = self._build()
-            fit(victim, *self.data.train, seed=self.seed, **self.settings.victim)
+        def train() -> Classifier:
+            victim = self._new_model(recipe)
+            fit(victim, *self.data.train, recipe, seed=self.cell.seed)
             return victim
 
-        return self._model("victim", self.settings.victim, train)
+        return self._model("victim", recipe, train)
 
     @cached_property
     def outlier_exposed(self) -> Classifier:
@@ -81,12 +76,11 @@ class Workshop:
         """QUEEN fitted to the victim; `make` takes its parts and leaves its memory alone."""
         config = self.settings.queen
 
-        def prepare():
-            return Queen.fit(self.victim, *self.data.train, config, self.seed).state_dict()
+        def fitted() -> dict:
+            return Queen.fit(self.victim, *self.data.train, config, self.cell.seed).state_dict()
 
-        settings = {"queen": asdict(config), "victim": self.settings.victim}
-        state = self._get("queen", settings, prepare)
-        return queen_from_state(self.victim, state)
+        settings = {"queen": asdict(config), "victim": asdict(self.settings.victim)}
+        return Queen.from_state(self.victim, self._cached("queen", settings, fitted))
 
     def defense(self, name: str) -> Defense:
         """A defence by name, with no memory yet."""
@@ -96,34 +90,33 @@ class Workshop:
         if name == "am":
             parts["outlier_exposed"] = self.outlier_exposed
             parts["misinformation"] = self.misinformation
-        return make(name, self.victim, seed=self.seed, **parts)
+        return make(name, self.victim, seed=self.cell.seed, **parts)
 
-    def _helper(self, kind: str, train: Callable[..., nn.Module]) -> Classifier:
-        settings = self.settings.helpers
+    def _helper(self, kind: str, train: Callable[..., Classifier]) -> Classifier:
+        recipe = self.settings.helpers
         images, labels = self.data.train
 
-        def run():
-            classes, model = self.data.num_classes, self.data.model
-            return train(images, labels, classes, model=model, seed=self.seed, **settings)
+        def run() -> Classifier:
+            return train(images, labels, self.data.num_classes, recipe, seed=self.cell.seed)
 
-        return self._model(kind, settings, run)
+        return self._model(kind, recipe, run)
 
-    def _model(self, kind: str, settings: dict, train: Callable[[], nn.Module]) -> Classifier:
-        def weights():
+    def _model(self, kind: str, recipe: Recipe, train: Callable[[], nn.Module]) -> Classifier:
+        def weights() -> dict:
             return {name: value.cpu() for name, value in train().state_dict().items()}
 
-        model = self._build()
-        model.load_state_dict(self._get(kind, settings, weights))
+        model = self._new_model(recipe)
+        model.load_state_dict(self._cached(kind, asdict(recipe), weights))
         return model.eval().requires_grad_(False)
 
-    def _build(self) -> Classifier:
+    def _new_model(self, recipe: Recipe) -> Classifier:
         data = self.data
-        return build(data.model, data.shape, data.num_classes, self.seed).to(self.device)
+        return build(recipe.model, data.shape, data.num_classes, self.cell.seed).to(self.device)
 
-    def _get(self, kind: str, settings: dict, make_entry: Callable[[], Any]) -> Any:
-        depends = {"data": self.digest, "seed": self.seed, "settings": settings}
+    def _cached(self, kind: str, settings: dict, make_entry: Callable[[], Any]) -> Any:
+        depends = {"data": self.digest, "seed": self.cell.seed, "settings": settings}
 
-        def timed():
+        def timed() -> Any:
             start = time.perf_counter()
             entry = make_entry()
             self.seconds[kind] = time.perf_counter() - start

@@ -58,7 +58,7 @@ def summarise(lines: Sequence[dict]) -> list[dict]:
         rows.append(row)
     # The file has them as they were done; readers want them as they are always listed.
     orders = {"policy": POLICIES, "attack": tuple(ATTACKS), "defense": DEFENSES}
-    return sorted(rows, key=lambda row: [_place(row[name], orders.get(name)) for name in CELL])
+    return sorted(rows, key=lambda row: [_rank(row[name], orders.get(name)) for name in CELL])
 
 
 def to_markdown(rows: Sequence[dict], measure: str = "substitute_accuracy") -> str:
@@ -111,7 +111,7 @@ def worst_attacks(rows: Sequence[dict]) -> list[dict]:
 
 
 def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
-    """Places of the points (protected accuracy, substitute accuracy) that no other beats.
+    """Indices of the points (protected accuracy, substitute accuracy) that no other beats.
 
     A point is beaten by one that protects at least as well, lets steal at most as much, and is
     not the same point. From the left to the right.
@@ -120,14 +120,14 @@ def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
     [0, 2]
     """
     kept = [
-        place
-        for place, (kind, stolen) in enumerate(points)
+        index
+        for index, (kind, stolen) in enumerate(points)
         if not any(x >= kind and y <= stolen and (x, y) != (kind, stolen) for x, y in points)
     ]
-    return sorted(kept, key=lambda place: points[place])
+    return sorted(kept, key=lambda index: points[index])
 
 
-def _place(name: str, order: Sequence[str] | None) -> tuple[int, str]:
+def _rank(name: str, order: Sequence[str] | None) -> tuple[int, str]:
     return (order.index(name) if order and name in order else 999, name)
 
 

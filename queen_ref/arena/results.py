@@ -1,18 +1,21 @@
 """The results file: one JSON object a line, appended whole or not at all.
 
-Every run holds the file's lock while it appends, and only then. A line is one `write`; a
-process killed inside it leaves a torn last line, which the next append cuts off. Under the
-lock the key is looked up once more, so two runs into one file never write a cell twice.
-The lock is POSIX's `flock`: Linux and macOS. Reading needs no lock.
+Every run holds the file's lock (`queen_ref.cache.locked`) while it appends, and only then. A line
+is one `write`; a process killed inside it leaves a torn last line, which the next append cuts off.
+Under the lock the key is looked up once more, so two runs into one file never write a cell twice.
+Reading needs no lock.
 """
 
+import errno
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from io import FileIO
 from pathlib import Path
 
 from queen_ref.arena.cells import FORMAT
+from queen_ref.cache import locked
 
 # Every line begins like this: what does not was written by somebody else.
 HEAD = b'{"format": '
@@ -62,49 +65,47 @@ class Results:
 
     def check_writable(self) -> None:
         """`ValueError` if the file could not be written; nothing is made."""
-        there = self.path if self.path.exists() else self.path.absolute().parent
-        if not (self.path.is_file() or there.is_dir() and os.access(there, os.W_OK)):
+        folder = self.path.absolute().parent
+        if not folder.is_dir():
             raise ValueError(f"{self.path}: cannot be written (no such folder)")
-        if not os.access(there, os.W_OK):
+        written = [folder, self.path] if self.path.exists() else [folder]  # the lock is beside it
+        if not all(os.access(path, os.W_OK) for path in written):
             raise ValueError(f"{self.path}: cannot be written (permission denied)")
 
     def open_for_append(self) -> None:
         """Make the file, or find out now that it cannot be written."""
-        with self._locked():
+        with self._opened():
             pass
 
     def append(self, line: dict) -> bool:
         """Add a result under the lock; False, and nothing written, if its key is there."""
         text = json.dumps({"format": FORMAT, **line}, allow_nan=False).encode() + b"\n"
-        with self._locked() as file:
+        with self._opened() as file:
             self.refresh()
-            os.ftruncate(file, self._read_to)  # what a killed run had begun
+            os.ftruncate(file.fileno(), self._read_to)  # what a killed run had begun
             if line["key"] in self.lines:
                 return False
             try:
-                written = os.write(file, text)
+                written = file.write(text)
                 if written < len(text):
-                    raise OSError(28, os.strerror(28))  # ENOSPC: part of it found room
-                os.fsync(file)
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # part of it found room
+                os.fsync(file.fileno())
             except OSError:
-                os.ftruncate(file, self._read_to)
+                os.ftruncate(file.fileno(), self._read_to)
                 raise
             self.refresh()
         return True
 
     @contextmanager
-    def _locked(self) -> Iterator[int]:
-        import fcntl  # not on Windows, where results can still be read
-
-        try:
-            file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
-        except OSError as error:
-            raise ValueError(f"{self.path}: cannot be written ({error.strerror})") from None
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX)
+    def _opened(self) -> Iterator[FileIO]:
+        """The file, to append without a buffer, under its lock."""
+        with ExitStack() as held:
+            try:
+                file = held.enter_context(open(self.path, "ab", buffering=0))
+                held.enter_context(locked(self.path))
+            except OSError as error:
+                raise ValueError(f"{self.path}: cannot be written ({error.strerror})") from None
             yield file
-        finally:
-            os.close(file)  # and the lock is gone, as it is if we are killed
 
 
 def read(path: str | Path) -> list[dict]:

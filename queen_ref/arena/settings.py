@@ -11,6 +11,7 @@ from queen_ref.attacks import Sizes
 from queen_ref.checks import check_choice, check_number
 from queen_ref.data.profiles import PROFILES
 from queen_ref.queen.config import QueenConfig
+from queen_ref.training.recipe import DEFAULT, SUBSTITUTE, Recipe
 
 # Fewer images than this leave a class empty, or a batch too small for batch norm.
 MIN_LIMIT = 64
@@ -18,20 +19,21 @@ MIN_LIMIT = 64
 
 @dataclass(frozen=True)
 class Settings:
-    """A profile's settings. `asdict` of them is part of every result and of every cell's key.
+    """A profile's settings. `as_config` of them is part of every result and of every cell's key.
 
     Arguments: `pool`, the pool asked by default; `budget`, nominal queries of a thief;
-    `sizes` of what he trains; `victim` and `helpers` (the outlier-exposed
-    victim, the misinformation model), passed to the training; `queen`, the defence's settings.
+    `sizes` of what he trains; `victim` and `helpers` (the outlier-exposed victim, the
+    misinformation model), the recipes of the owner; `queen`, the defence's settings; `device`,
+    where "auto" is a GPU if there is one.
     """
 
     pool: str
     budget: int
     sizes: Sizes
-    victim: dict
-    helpers: dict
+    victim: Recipe
+    helpers: Recipe
     queen: QueenConfig = field(default_factory=QueenConfig)
-    device: str = "cpu"  # "auto": a GPU if there is one
+    device: str = "cpu"
 
 
 def settings_of(
@@ -57,18 +59,38 @@ def settings_of(
 def as_config(settings: Settings) -> dict:
     """Plain numbers and words of the settings, without the device: it decides no result.
 
-    >>> as_config(settings_of("smoke"))["pool"]
-    'mnist'
+    The words are those of the results files, which must keep their keys. There a recipe says
+    what it changes of the usual one, and some fields in any case.
+
+    >>> as_config(settings_of("smoke"))["victim"]
+    {'epochs': 5}
     """
     config = asdict(settings)
     del config["device"]
+    substitute = settings.sizes.recipe
+    del config["sizes"]["recipe"]
+    config["sizes"] |= _changes(substitute, SUBSTITUTE, ("model", "epochs", "batch_size", "lr"))
+    usual = replace(DEFAULT, model=substitute.model)
+    for name in ("victim", "helpers"):
+        recipe = getattr(settings, name)
+        # A learning rate goes with its batch size.
+        said = ("epochs",) if recipe.batch_size == usual.batch_size else ("epochs", "lr")
+        config[name] = _changes(recipe, usual, said)
     return config
+
+
+def _changes(recipe: Recipe, usual: Recipe, said: Sequence[str]) -> dict:
+    return {
+        name: value
+        for name, value in asdict(recipe).items()
+        if name in said or value != getattr(usual, name)
+    }
 
 
 def _limited(settings: Settings, limit: int) -> Settings:
     sizes = replace(
         settings.sizes,
-        epochs=2,
+        recipe=replace(settings.sizes.recipe, epochs=2),
         shadow_nets=2,
         shadow_epochs=1,
         table=min(settings.sizes.table, 2_000),
@@ -79,8 +101,8 @@ def _limited(settings: Settings, limit: int) -> Settings:
         settings,
         budget=min(settings.budget, limit),
         sizes=sizes,
-        victim={**settings.victim, "epochs": 2},
-        helpers={**settings.helpers, "epochs": 2},
+        victim=replace(settings.victim, epochs=2),
+        helpers=replace(settings.helpers, epochs=2),
         queen=replace(
             settings.queen, map_epochs=2, shadows=2, shadows_per_query=1, shadow_epochs=1
         ),
@@ -93,18 +115,15 @@ def _smoke() -> Settings:
         pool="mnist",
         budget=150,
         sizes=Sizes(
-            epochs=8,
-            batch_size=16,
-            lr=0.1,
+            recipe=replace(SUBSTITUTE, epochs=8, batch_size=16),
             shadow_nets=2,
             shadow_epochs=3,
             table=2_000,
             recovery_epochs=5,
             jbda_seeds=38,
-            model="small_cnn",
         ),
-        victim=dict(epochs=5),
-        helpers=dict(epochs=3),
+        victim=Recipe(epochs=5),
+        helpers=Recipe(epochs=3),
         queen=QueenConfig(map_epochs=20, shadows=4, shadows_per_query=2),
     )
 
@@ -116,37 +135,31 @@ def _cpu() -> Settings:
         pool="mnist",
         budget=1500,
         sizes=Sizes(
-            epochs=8,
-            batch_size=32,
-            lr=0.1,
+            recipe=replace(SUBSTITUTE, epochs=8, batch_size=32),
             shadow_nets=5,
             shadow_epochs=5,
             table=20_000,
             recovery_epochs=60,
             jbda_seeds=94,
-            model="small_cnn",
         ),
-        victim=dict(epochs=10),
-        helpers=dict(epochs=10),
+        victim=Recipe(epochs=10),
+        helpers=Recipe(epochs=10),
     )
 
 
 def _gpu() -> Settings:
     # The protocol of the literature, but for the victim: 30 epochs from scratch, with crops and
     # mirror images. The shadows are the authors' network; how weak they are is our rule.
-    victim = dict(epochs=30, batch_size=128, lr=0.05, augment=True)
+    victim = Recipe(model="vgg16_bn", epochs=30, batch_size=128, lr=0.05, augment=True)
     return Settings(
         pool="tiny-imagenet",
         budget=50_000,
         sizes=Sizes(
-            epochs=30,
-            batch_size=128,
-            lr=0.1,
+            recipe=replace(SUBSTITUTE, model="vgg16_bn"),
             shadow_nets=20,
             table=1_000_000,
             recovery_epochs=200,
             jbda_seeds=1000,
-            model="vgg16_bn",
         ),
         victim=victim,
         helpers=victim,

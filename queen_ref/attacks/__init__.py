@@ -1,8 +1,8 @@
 """Attacks: a query policy, a label recovery and the training of a substitute."""
 
-from queen_ref.attacks.attack import ATTACKS, POLICIES, Attack, Knowledge, Sizes, Theft
+from queen_ref.attacks.attack import ATTACKS, POLICIES, Attack, Theft, steal
+from queen_ref.attacks.knowledge import Knowledge, Sizes
 from queen_ref.attacks.policies import random_queries
-from queen_ref.attacks.stealing import steal
 from queen_ref.attacks.training import ask, knockoff, train_substitute
 
 __all__ = [

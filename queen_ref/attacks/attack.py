@@ -1,26 +1,39 @@
-"""The attacks of the comparison, by name: what a thief does, knows and can afford.
+"""`steal`: one attack from the first query to the substitute, and the attacks by name.
 
 An attack is policy x recovery x training. The policy chooses the images
 (`queen_ref.attacks.policies`, `queen_ref.attacks.jbda`), the recovery turns answers back into
 labels, the training makes a substitute of both.
 """
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor, nn
 
-from queen_ref.checks import check_choice, check_number
-from queen_ref.models import BUILDERS
-
-if TYPE_CHECKING:
-    from queen_ref.defenses import Defense
+from queen_ref.attacks.bayes import PBayes
+from queen_ref.attacks.ddae import DDAE, DDAEPlus
+from queen_ref.attacks.jbda import jbda_tr
+from queen_ref.attacks.knowledge import Knowledge, Sizes
+from queen_ref.attacks.policies import random_queries
+from queen_ref.attacks.recovery import Recovery, as_received, top1
+from queen_ref.attacks.s4l import check_square
+from queen_ref.attacks.smoothing import ask_smoothed
+from queen_ref.attacks.training import ask, train_substitute
+from queen_ref.blackbox import BlackBox
+from queen_ref.checks import check_choice, check_images, check_labels, check_number
 
 POLICIES = ("random", "jbda-tr")
 RECOVERIES = ("none", "top1", "smoothing", "ddae", "ddae+", "bayes")
 TRAININGS = ("plain", "s4l")
 ADAPTIVE = ("ddae", "ddae+", "bayes")  # they simulate the defence, so they must know it
+ORACLE = ("ddae+", "bayes")  # they know the victim's clean answers, too
+
+MORE_QUERIES = "more queries sent than the nominal budget"
+NO_STATE = "adaptive attacker could not simulate the state"
+KNOWS_CLEAN = "attacker knows the victim's clean answers"
 
 
 @dataclass(frozen=True)
@@ -34,7 +47,7 @@ class Attack:
     recovery: str = "none"
     training: str = "plain"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_choice("recovery", self.recovery, RECOVERIES)
         check_choice("training", self.training, TRAININGS)
 
@@ -48,58 +61,6 @@ ATTACKS: dict[str, Attack] = {
     "ddae+": Attack("ddae+"),
     "bayes": Attack("bayes"),
 }
-
-
-@dataclass(frozen=True)
-class Knowledge:
-    """What the thief knows beside the API.
-
-    Arguments: `defense`, a copy whose `simulate` he may call (its `fresh()` is used, so no
-    memory is touched); `pool_labels` (N,), the pool's own labels; `clean`, images -> the
-    victim's softmax *without* the defence. Whoever has `clean` hardly needs to steal:
-    D-DAE+ and p-Bayes are upper bounds for a thief, not thieves one should expect.
-
-    >>> knowledge = Knowledge(defense=rounding, pool_labels=data.pool_labels["mnist"])
-    """
-
-    defense: "Defense | None" = None
-    pool_labels: Tensor | None = None
-    clean: Callable[[Tensor], Tensor] | None = None
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """What a profile scales; the defaults are the literature's.
-
-    Arguments: `model`, `epochs`, `batch_size`, `lr` of the substitute; `shadow_nets` and
-    `shadow_epochs` of D-DAE; `table`, the most pairs of (clean, perturbed) answers, and
-    `per_query`, how many of them one query gives (D-DAE+, p-Bayes); `recovery_epochs` of
-    D-DAE's net; `jbda_seeds`, the pool images JBDA starts with, times four a round;
-    `query_batch`, images per call of the API.
-
-    >>> Sizes(epochs=15, table=20_000, recovery_epochs=60).batch_size
-    128
-    """
-
-    model: str = "small_cnn"
-    epochs: int = 30
-    batch_size: int = 128
-    lr: float = 0.1
-    shadow_nets: int = 20
-    shadow_epochs: int = 10
-    table: int = 1_000_000
-    recovery_epochs: int = 200
-    per_query: int = 20
-    jbda_seeds: int = 1000
-    query_batch: int = 128
-
-    def __post_init__(self):
-        check_choice("model", self.model, tuple(BUILDERS))
-        check_number("lr", self.lr, low=0, above=True)
-        for name, value in vars(self).items():
-            if name not in ("model", "lr"):
-                # A table of one pair is no table: batch norm needs two rows.
-                check_number(name, value, low=2 if name == "table" else 1, integer=True)
 
 
 @dataclass
@@ -119,3 +80,136 @@ class Theft:
     queries: int
     flags: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+
+
+def steal(
+    api: Callable[[Tensor], Tensor],
+    pool: Tensor,
+    budget: int,
+    policy: str = "random",
+    attack: str | Attack = "naive",
+    knowledge: Knowledge | None = None,
+    sizes: Sizes | None = None,
+    seed: int = 0,
+    after_epoch: Callable[[int, nn.Module], None] | None = None,
+) -> Theft:
+    """Query, recover, train: one attack on an API, with everything a result needs.
+
+    Arguments: `api`, a `BlackBox` or any images -> probabilities; `pool` (N, C, H, W);
+    `budget`, nominal queries: images asked about, which smoothing asks three times;
+    `policy` "random" or "jbda-tr", whose rounds train on *recovered* labels too; `attack`, a
+    name of `ATTACKS` or an `Attack`; `after_epoch(epoch, model)`, called in the final
+    substitute's training only.
+    Errors: `ValueError`, before any query, for a combination that makes no sense or a thief who
+    lacks what his attack needs; `BudgetExceeded` as the API raises it.
+
+    >>> api = qr.BlackBox(queen, budget=400)
+    >>> theft = steal(api, pool, 400, attack="top1", sizes=sizes, seed=0)
+    >>> theft.queries, theft.flags
+    (400, [])
+    """
+    knowledge, sizes = knowledge or Knowledge(), sizes or Sizes()
+    if isinstance(attack, str):
+        check_choice("attack", attack, tuple(ATTACKS))
+        attack = ATTACKS[attack]
+    check_attack(pool, budget, policy, attack, knowledge, sizes)
+    check_number("seed", seed, low=0, integer=True)
+
+    recover = make_recovery(attack.recovery, pool, knowledge, sizes, seed)
+    box = api if isinstance(api, BlackBox) else BlackBox(api)
+    before = box.queries
+    seconds: dict[str, float] = {}
+    with stage(seconds, "queries", pool):
+        if policy == "jbda-tr":
+            images, answers = jbda_tr(
+                box,
+                pool,
+                budget,
+                lambda x, y: train_substitute(x, recover(x, y), sizes.recipe, seed=seed),
+                seeds=sizes.jbda_seeds,
+                query_batch=sizes.query_batch,
+                seed=seed,
+            )
+        else:
+            images = random_queries(pool, budget, seed)
+            if attack.recovery == "smoothing":
+                answers = ask_smoothed(box, images, query_batch=sizes.query_batch, seed=seed)
+            else:
+                answers = ask(box, images, sizes.query_batch)
+    with stage(seconds, "recovery", pool):
+        labels = recover(images, answers)
+    with stage(seconds, "training", pool):
+        substitute = train_substitute(
+            images,
+            labels,
+            sizes.recipe,
+            seed=seed,
+            unlabelled=pool if attack.training == "s4l" else None,
+            after_epoch=after_epoch,
+        )
+    flags = flags_of(attack, knowledge)
+    return Theft(substitute, images, answers, labels, box.queries - before, flags, seconds)
+
+
+def check_attack(
+    pool: Tensor, budget: int, policy: str, attack: Attack, knowledge: Knowledge, sizes: Sizes
+) -> None:
+    """Demand a combination that makes sense and a thief who has what it needs."""
+    check_images(pool)
+    check_number("budget", budget, low=1, integer=True)
+    check_choice("policy", policy, POLICIES)
+    asked = budget if policy == "random" else min(budget, sizes.jbda_seeds)
+    if asked > len(pool):
+        raise ValueError(f"budget: expected at most the pool's {len(pool)} images, got {asked}")
+    for name in ("smoothing", "s4l"):
+        if policy != "random" and name in (attack.recovery, attack.training):
+            raise ValueError(f"policy: expected 'random' with {name}, got {policy!r}")
+    if attack.training == "s4l":
+        check_square(pool)
+    if attack.recovery in ADAPTIVE and knowledge.defense is None:
+        raise ValueError(f"knowledge: expected a copy of the defense for {attack.recovery}")
+    if attack.recovery in ORACLE and knowledge.clean is None:
+        raise ValueError(f"knowledge: expected the clean answers for {attack.recovery}")
+    if attack.recovery == "ddae":
+        if knowledge.pool_labels is None:
+            raise ValueError("knowledge: expected pool_labels for ddae's shadow nets")
+        check_labels(knowledge.pool_labels, len(pool))
+
+
+def make_recovery(
+    name: str, pool: Tensor, knowledge: Knowledge, sizes: Sizes, seed: int = 0
+) -> Recovery:
+    """The recovery of that name; smoothing has done its work when the answers are in."""
+    if name == "ddae":
+        return DDAE(pool, knowledge, sizes, seed)
+    if name == "ddae+":
+        return DDAEPlus(knowledge, sizes, seed)
+    if name == "bayes":
+        return PBayes(knowledge, sizes, seed)
+    return top1 if name == "top1" else as_received
+
+
+def flags_of(attack: Attack, knowledge: Knowledge) -> list[str]:
+    """What a reader of the result must know about the attack.
+
+    >>> flags_of(Attack("smoothing"), Knowledge())
+    ['more queries sent than the nominal budget']
+    """
+    flags = []
+    if attack.recovery == "smoothing":
+        flags.append(MORE_QUERIES)
+    if attack.recovery in ADAPTIVE and knowledge.defense is not None and knowledge.defense.stateful:
+        flags.append(NO_STATE)
+    if attack.recovery in ORACLE:
+        flags.append(KNOWS_CLEAN)
+    return flags
+
+
+@contextmanager
+def stage(seconds: dict[str, float], name: str, images: Tensor) -> Iterator[None]:
+    """Measure a stage in seconds of wall time, the GPU's work included."""
+    start = time.perf_counter()
+    yield
+    if images.is_cuda:
+        torch.cuda.synchronize(images.device)
+    seconds[name] = time.perf_counter() - start

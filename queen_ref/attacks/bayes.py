@@ -13,8 +13,8 @@ this, too, a much stronger attacker than a thief with an API.
 import torch
 from torch import Tensor
 
-from queen_ref.attacks.attack import Knowledge, Sizes
 from queen_ref.attacks.dirichlet import dirichlet_table
+from queen_ref.attacks.knowledge import Knowledge, Sizes
 from queen_ref.checks import check_probabilities
 
 TOLERANCE = 0.01

@@ -13,15 +13,16 @@ answer like a victim, about other classes. D-DAE+ draws y around the victim's cl
 import torch
 from torch import Tensor, nn
 
-from queen_ref.attacks.attack import Knowledge, Sizes
 from queen_ref.attacks.dirichlet import dirichlet_table
+from queen_ref.attacks.knowledge import Knowledge, Sizes
 from queen_ref.attacks.recovery import simulate
 from queen_ref.checks import check_labels
 from queen_ref.metrics import predict
-from queen_ref.models import build
+from queen_ref.models import build, shape_of
 from queen_ref.progress import progress
-from queen_ref.training.cuda_graph import Replay, recorder_for
+from queen_ref.training.cuda_graph import GraphedStep, recorder_for
 from queen_ref.training.fit import batches, fit
+from queen_ref.training.recipe import Recipe
 
 BATCH = 1024
 
@@ -72,41 +73,36 @@ def shadow_table(
 
     >>> clean, perturbed = shadow_table(pool, knowledge, 10, Sizes(shadow_nets=5))
     """
-    labels = knowledge.pool_labels
-    check_labels(labels, len(pool))
-    labels = labels.to(pool.device)
+    if knowledge.pool_labels is None or knowledge.defense is None:
+        raise ValueError("knowledge: expected pool_labels and a copy of the defense")
+    check_labels(knowledge.pool_labels, len(pool))
+    labels = knowledge.pool_labels.to(pool.device)
     present = labels.unique()
     if len(present) < num_classes:
         raise ValueError(
             f"pool_labels: expected at least the API's {num_classes} classes, got {len(present)}"
         )
-    random = torch.Generator().manual_seed(seed)
+    recipe = Recipe(epochs=sizes.shadow_epochs)
+    generator = torch.Generator().manual_seed(seed)
     share = min(len(pool), max(1, sizes.table // sizes.shadow_nets))
-    clean, rows = [], []
+    answers, rows = [], []
     for number in progress(range(sizes.shadow_nets), desc="shadow nets"):
-        order = torch.randperm(len(present), generator=random)[:num_classes]
+        order = torch.randperm(len(present), generator=generator)[:num_classes]
         chosen = present[order.to(present.device)]  # class j of the net is chosen[j]
         if len(present) == num_classes:
             half = (len(pool) + 1) // 2
-            own = torch.randperm(len(pool), generator=random)[:half].to(pool.device)
+            own = torch.randperm(len(pool), generator=generator)[:half].to(pool.device)
         else:
             own = torch.isin(labels, chosen).nonzero().flatten()
         targets = (labels[own][:, None] == chosen).long().argmax(1)
         model_seed = 1000 * (seed + 1) + number
-        net = build("small_cnn", tuple(pool.shape[1:]), num_classes, seed=model_seed)
+        net = build(recipe.model, shape_of(pool), num_classes, seed=model_seed)
         net = net.to(pool.device, pool.dtype)
-        fit(
-            net,
-            pool[own],
-            targets,
-            epochs=sizes.shadow_epochs,
-            seed=model_seed,
-            desc="shadow net",
-        )
-        asked = torch.randperm(len(pool), generator=random)[:share].to(pool.device)
-        clean.append(predict(net, pool[asked]))
+        fit(net, pool[own], targets, recipe, seed=model_seed, desc="shadow net")
+        asked = torch.randperm(len(pool), generator=generator)[:share].to(pool.device)
+        answers.append(predict(net, pool[asked]))
         rows.append(asked)
-    clean = torch.cat(clean)
+    clean = torch.cat(answers)
     return clean, simulate(knowledge.defense, pool, torch.cat(rows), clean)
 
 
@@ -139,27 +135,28 @@ def train_recovery(clean: Tensor, perturbed: Tensor, epochs: int = 200, seed: in
     >>> net = train_recovery(clean, perturbed, epochs=60)
     """
     net = recovery_net(clean.shape[1], seed).to(clean)
-    optimiser = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4)
-    halve = torch.optim.lr_scheduler.StepLR(optimiser, max(1, epochs // 2), gamma=0.5)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4)
+    halve = torch.optim.lr_scheduler.StepLR(optimizer, max(1, epochs // 2), gamma=0.5)
     shuffle = torch.Generator().manual_seed(seed)
 
     def step(given: Tensor, wanted: Tensor) -> None:
         loss = (net(given) - wanted).abs().sum(1).mean()
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
 
     recorder = recorder_for(clean.device)
-    take_step = Replay(step, recorder) if recorder is not None else step
+    graphed = GraphedStep(step, recorder) if recorder is not None else None
+    take_step = graphed or step
     net.train()
     for _ in progress(range(epochs), desc="recovery net"):
         for rows in batches(len(clean), BATCH, shuffle, clean.device):
             take_step(perturbed[rows], clean[rows])
         rates = halve.get_last_lr()
         halve.step()
-        if recorder is not None and halve.get_last_lr() != rates:
-            optimiser.zero_grad()
-            take_step.forget()
+        if graphed is not None and halve.get_last_lr() != rates:
+            optimizer.zero_grad()
+            graphed.forget()
     return net.eval()
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from queen_ref.attacks.attack import Knowledge, Sizes
+from queen_ref.attacks.knowledge import Knowledge, Sizes
 from queen_ref.attacks.recovery import simulate
 from queen_ref.checks import check_probabilities
 
@@ -30,24 +30,26 @@ def dirichlet_table(
 
     >>> clean, perturbed = dirichlet_table(queries, knowledge, Sizes(per_query=20))
     """
+    if knowledge.clean is None or knowledge.defense is None:
+        raise ValueError("knowledge: expected the clean answers and a copy of the defense")
     center = torch.cat([knowledge.clean(part) for part in images.split(512)])
     check_probabilities("clean", center)
     draws = max(1, min(sizes.per_query, sizes.table // len(images)))
-    random = np.random.default_rng(seed)
-    clean = torch.cat([draw(center, random) for _ in range(draws)])
+    generator = np.random.default_rng(seed)
+    clean = torch.cat([sample_dirichlet(center, generator) for _ in range(draws)])
     rows = torch.arange(len(images), device=images.device).repeat(draws)
     return clean, simulate(knowledge.defense, images, rows, clean)
 
 
-def draw(center: Tensor, random: np.random.Generator) -> Tensor:
+def sample_dirichlet(center: Tensor, generator: np.random.Generator) -> Tensor:
     """One row of Dirichlet(8 K y) for every row y of `center` (N, K).
 
     Gamma variables over their sum. A class the victim gives exactly 0 stays at 0.
 
-    >>> draw(torch.tensor([[0.5, 0.5], [1.0, 0.0]]), np.random.default_rng(0))
+    >>> sample_dirichlet(torch.tensor([[0.5, 0.5], [1.0, 0.0]]), np.random.default_rng(0))
     tensor([[0.4557, 0.5443],
             [1.0000, 0.0000]])
     """
     shape = CONCENTRATION * center.shape[1] * center.clamp_min(0).double().cpu().numpy()
-    gammas = torch.from_numpy(random.standard_gamma(shape))
+    gammas = torch.from_numpy(generator.standard_gamma(shape))
     return (gammas / gammas.sum(1, keepdim=True)).to(center)

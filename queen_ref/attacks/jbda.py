@@ -51,13 +51,14 @@ def jbda_tr(
     check_number("steps", steps, low=1, integer=True)
     images = roots = random_queries(pool, min(seeds, budget), seed)
     answers = ask(api, images, query_batch)
-    draw = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
     while len(images) < budget:
         substitute = train(images, answers)
         # A last round that needs fewer copies draws which ones at random.
-        order = torch.randperm(COPIES * len(images), generator=draw)[: budget - len(images)]
+        order = torch.randperm(COPIES * len(images), generator=generator)
+        order = order[: budget - len(images)]
         parents = (order % len(images)).to(images.device)
-        copies = targeted_pgd(substitute, images[parents], roots[parents], eps, steps, draw)
+        copies = targeted_pgd(substitute, images[parents], roots[parents], eps, steps, generator)
         answers = torch.cat([answers, ask(api, copies, query_batch)])
         images, roots = torch.cat([images, copies]), torch.cat([roots, roots[parents]])
     return images, answers

@@ -7,20 +7,22 @@ way back.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from queen_ref.defenses import Defense
+from queen_ref.defenses.base import Defense
 
 Recovery = Callable[[Tensor, Tensor], Tensor]
 
 
 def as_received(images: Tensor, answers: Tensor) -> Tensor:
-    """No recovery: the answers (N, K) are the labels."""
+    """No recovery: the answers (N, K) are the labels.
+
+    >>> as_received(images, torch.tensor([[0.2, 0.5, 0.3]]))
+    tensor([[0.2000, 0.5000, 0.3000]])
+    """
     return answers
 
 
@@ -35,7 +37,7 @@ def top1(images: Tensor, answers: Tensor) -> Tensor:
 
 @torch.no_grad()
 def simulate(
-    defense: "Defense", images: Tensor, rows: Tensor, clean: Tensor, batch_size: int = 512
+    defense: Defense, images: Tensor, rows: Tensor, clean: Tensor, batch_size: int = 512
 ) -> Tensor:
     """What a fresh copy of the defence answers where the victim says `clean` (T, K): (T, K).
 

@@ -14,12 +14,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from queen_ref.checks import check_images
+from queen_ref.models import Classifier
 
 TURNS = 4
 
 
 class RotationLoss(nn.Module):
-    """The second head and its loss, to be handed to `queen_ref.training.fit` as `also`.
+    """The second head and its loss, the `second_loss` of `queen_ref.training.fit`.
 
     Each call takes the next `batch_size` images of the shuffled pool and turns each one by a
     random quarter: all four turns of each would tell the same and cost four times as much.
@@ -27,8 +28,8 @@ class RotationLoss(nn.Module):
     the substitute will be asked about upright ones.
     Errors: `ValueError` when the pool's images are not square.
 
-    >>> also = RotationLoss(model.feature_dim, pool, seed=0)
-    >>> losses = qr.training.fit(model, queries, answers, epochs=1, also=also)
+    >>> rotations, once = RotationLoss(model.feature_dim, pool), qr.training.Recipe(epochs=1)
+    >>> losses = qr.training.fit(model, queries, answers, once, second_loss=rotations)
     """
 
     def __init__(
@@ -42,7 +43,7 @@ class RotationLoss(nn.Module):
         super().__init__()
         check_square(pool)
         self.weight, self.batch_size = weight, min(batch_size, len(pool))
-        self.draw = torch.Generator().manual_seed(seed)
+        self.generator = torch.Generator().manual_seed(seed)
         with torch.random.fork_rng(devices=[]):
             torch.random.default_generator.manual_seed(seed)
             self.head = nn.Linear(feature_dim, TURNS)
@@ -53,14 +54,14 @@ class RotationLoss(nn.Module):
     def next_images(self) -> Tensor:
         """The next images of the pool; a new shuffle when too few are left."""
         if len(self.order) < self.batch_size:
-            self.order = torch.randperm(len(self.pool), generator=self.draw)
+            self.order = torch.randperm(len(self.pool), generator=self.generator)
         rows, self.order = self.order[: self.batch_size], self.order[self.batch_size :]
         return self.pool[rows.to(self.pool.device)]
 
-    def forward(self, model: nn.Module) -> Tensor:
+    def forward(self, model: Classifier) -> Tensor:
         """The weighted loss of one batch under the model's present features."""
         images = self.next_images()
-        turns = torch.randint(TURNS, (len(images),), generator=self.draw).to(images.device)
+        turns = torch.randint(TURNS, (len(images),), generator=self.generator).to(images.device)
         norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
         kept = [norm.momentum for norm in norms]
         for norm in norms:

@@ -35,9 +35,9 @@ def ask_smoothed(
     """
     check_images(images)
     check_number("times", times, low=1, integer=True)
-    draw = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
     means = []
     for batch in progress(images.split(query_batch), desc="queries"):
-        answers = torch.stack([api(augment(batch, draw)) for _ in range(times)])
+        answers = torch.stack([api(augment(batch, generator)) for _ in range(times)])
         means.append(answers.mean(0))
     return torch.cat(means)

@@ -16,49 +16,45 @@ from torch import Tensor, nn
 from queen_ref.attacks.policies import random_queries
 from queen_ref.attacks.s4l import RotationLoss
 from queen_ref.checks import check_number
-from queen_ref.models import Classifier, build
+from queen_ref.models import Classifier, build, shape_of
 from queen_ref.progress import progress
 from queen_ref.training.fit import fit
+from queen_ref.training.recipe import SUBSTITUTE, Recipe, check_recipe
 
 
 def train_substitute(
     images: Tensor,
     answers: Tensor,
-    model: str = "small_cnn",
-    epochs: int = 30,
-    batch_size: int = 128,
-    lr: float = 0.1,
-    momentum: float = 0.5,
+    recipe: Recipe = SUBSTITUTE,
+    *,
     seed: int = 0,
     after_epoch: Callable[[int, nn.Module], None] | None = None,
     unlabelled: Tensor | None = None,
 ) -> Classifier:
     """A new model fitted to answers (N, K) for images (N, C, H, W), on the images' device.
 
-    `unlabelled`, pool images (M, C, S, S), adds the rotation loss of S4L on them.
+    Arguments: `recipe`, the network and its training; `seed` of the first weights and of the
+    shuffles; `after_epoch(epoch, model)`, called after each epoch; `unlabelled`, pool images
+    (M, C, S, S), adds the rotation loss of S4L on them.
 
     >>> answers = api(queries)
     >>> substitute = train_substitute(queries, answers, seed=0)
     """
-    shape, num_classes = tuple(images.shape[1:]), answers.shape[1]
-    substitute = build(model, shape, num_classes, seed=seed)
+    check_recipe(recipe)
+    substitute = build(recipe.model, shape_of(images), answers.shape[1], seed=seed)
     substitute = substitute.to(images.device, images.dtype)
     rotations = None
     if unlabelled is not None:
-        rotations = RotationLoss(substitute.feature_dim, unlabelled, batch_size, seed=seed)
+        rotations = RotationLoss(substitute.feature_dim, unlabelled, recipe.batch_size, seed=seed)
     fit(
         substitute,
         images,
         answers.to(images.dtype),
-        epochs=epochs,
-        batch_size=batch_size,
-        lr=lr,
-        momentum=momentum,
-        schedule="step",
+        recipe,
         seed=seed,
         after_epoch=after_epoch,
         desc="substitute",
-        also=rotations,
+        second_loss=rotations,
     )
     return substitute
 
@@ -67,22 +63,23 @@ def knockoff(
     api: Callable[[Tensor], Tensor],
     pool: Tensor,
     budget: int,
+    recipe: Recipe = SUBSTITUTE,
+    *,
     query_batch: int = 128,
     seed: int = 0,
-    **training,
 ) -> Classifier:
     """KnockoffNets with random queries: send `budget` images, train on the answers.
 
     Arguments: `api`, any `images -> probabilities`, usually a `BlackBox`; `pool` (N, C, H, W);
-    `query_batch`, images per call; `training`, passed to `train_substitute`.
+    `recipe`, as for `train_substitute`; `query_batch`, images per call.
 
     >>> api = qr.BlackBox(queen, budget=400)
-    >>> substitute = knockoff(api, pool, budget=400, epochs=2, seed=0)
+    >>> substitute = knockoff(api, pool, 400, dataclasses.replace(SUBSTITUTE, epochs=2))
     """
     check_number("query_batch", query_batch, low=1, integer=True)
     queries = random_queries(pool, budget, seed)
     answers = ask(api, queries, query_batch)
-    return train_substitute(queries, answers, seed=seed, **training)
+    return train_substitute(queries, answers, recipe, seed=seed)
 
 
 def ask(api: Callable[[Tensor], Tensor], queries: Tensor, query_batch: int = 128) -> Tensor:

@@ -1,4 +1,9 @@
-"""The data sets that have a name: where they lie below the data folder, and how to get them."""
+"""The data sets that have a name: where they lie below the data folder, and how to get them.
+
+The profile `gpu` reads CIFAR-10 and Tiny ImageNet. The others, CIFAR-100, CUB-200 and
+Caltech-256, `queen-ref data NAME` prepares and `qr.data.dataset("cub200", ...)` loads, for a
+victim or a pool of your own.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,10 +79,10 @@ SOURCES = {
 }
 
 
-def place(name: str, base: Path) -> Path:
+def folder_of(name: str, base: Path) -> Path:
     """The folder of a data set below `base`. Errors: `ValueError` when there is none.
 
-    >>> place("cifar10", Path("data"))
+    >>> folder_of("cifar10", Path("data"))
     PosixPath('data/cifar10')
     """
     for folder in SOURCES[name].folders:
@@ -99,7 +104,7 @@ def fetch(name: str, base: Path) -> None:
     source = SOURCES[name]
     if not source.fetched:
         refuse(name, f"{source.folders[0]}/ in {base}", "none, and torchvision cannot fetch it")
-    from torchvision import datasets
+    from torchvision import datasets  # takes seconds, and nothing else here needs it
 
     try:
         base.mkdir(parents=True, exist_ok=True)

@@ -24,7 +24,7 @@ FOLDER = "imagefolder:"
 
 
 def dataset(
-    name: str,
+    name: str | Path,
     split: str = "train",
     root: str | Path | None = None,
     size: int | None = None,
@@ -34,11 +34,11 @@ def dataset(
 ) -> tuple[Tensor, Tensor]:
     """Images (N, 3, size, size) in [0, 1] and class numbers (N,) of a data set.
 
-    Arguments: `name`: "cifar10", "cifar100", "tiny-imagenet", "cub200", "caltech256", or
+    Arguments: `name`, "cifar10", "cifar100", "tiny-imagenet", "cub200", "caltech256", or
     "imagefolder:PATH", or the path itself, with a folder for each class, or with these in `train`
-    and `test`; `split`: "train" or "test"; `root`: `QUEEN_DATA` by default; `size`: 64 for
-    CUB-200 and Caltech-256, 32 otherwise; `download`: fetch what is missing, where torchvision
-    can; `limit`: at most so many images, see `in_turns`; `as_uint8`: bytes 0 to 255 in place of
+    and `test`; `split`, "train" or "test"; `root`, `QUEEN_DATA` by default; `size`, 64 for
+    CUB-200 and Caltech-256, 32 otherwise; `download`, fetch what is missing, where torchvision
+    can; `limit`, at most so many images, see `in_turns`; `as_uint8`, bytes 0 to 255 in place of
     floats, a quarter of the memory.
     Errors: `ValueError` that says what is missing, where it was looked for, how to get it.
 
@@ -55,7 +55,7 @@ def dataset(
 
 
 def dataset_uint8(
-    name: str,
+    name: str | Path,
     split: str = "train",
     root: str | Path | None = None,
     size: int | None = None,
@@ -73,24 +73,24 @@ def dataset_uint8(
         if value is not None:
             check_number(what, value, low=low, high=1024 if low == 8 else None, integer=True)
     if name not in SOURCES:
-        found, name, size = _folder(_path_of(name), split), "imagefolder", size or 32
+        word, found, side = "imagefolder", _class_folders(_path_of(name), split), size or 32
     else:
-        base = data_root(root, create=download)
-        if download and not present(name, base):
-            fetch(name, base)
-        found, size = find(name, base, split), size or SOURCES[name].size
-
-    def make():
-        if found.labels is not None:
-            return decode([found.folder / file.name for file in found.files], size), found.labels
-        pixels, labels = read_batches(name, found.folder, split)
-        rows = in_turns(labels, limit)
-        return resize(pixels[rows], size), labels[rows]
-
+        word, base = str(name), data_root(root, create=download)
+        if download and not present(word, base):
+            fetch(word, base)
+        found, side = find(word, base, split), size or SOURCES[word].size
     if found.labels is not None:
         found = found.take(in_turns(found.labels, limit))
+
+    def make() -> tuple[np.ndarray, np.ndarray]:
+        if found.labels is not None:
+            return decode([found.folder / file.name for file in found.files], side), found.labels
+        pixels, labels = read_batches(word, found.folder, split)
+        rows = in_turns(labels, limit)
+        return resize(pixels[rows], side), labels[rows]
+
     depends = found.digest() + (f" {limit}" if found.labels is None else "")
-    return cached(f"{name}-{split}-{size}", f"{name} {split} {depends}", size, make)
+    return cached(f"{word}-{split}-{side}", f"{word} {split} {depends}", side, make)
 
 
 def in_turns(labels: np.ndarray | Tensor, limit: int | None = None) -> np.ndarray:
@@ -133,7 +133,7 @@ def data_root(root: str | Path | None = None, create: bool = False) -> Path:
     return base
 
 
-def splits_of(name: str, root: str | Path | None = None) -> tuple[str, ...]:
+def splits_of(name: str | Path, root: str | Path | None = None) -> tuple[str, ...]:
     """The splits that there are: Tiny ImageNet may lie there without its `val`, a folder unsplit.
 
     >>> splits_of("cifar10")
@@ -141,40 +141,43 @@ def splits_of(name: str, root: str | Path | None = None) -> tuple[str, ...]:
     """
     check_name(name)
     if name == "tiny-imagenet":
-        whole = (data_root(root, create=True) / SOURCES[name].folders[0] / "val").is_dir()
+        base = data_root(root, create=True)
+        whole = (base / SOURCES["tiny-imagenet"].folders[0] / "val").is_dir()
     else:
-        whole = name in SOURCES or _halves(_path_of(name))
+        whole = name in SOURCES or _has_both(_path_of(name))
     return SPLITS if whole else ("train",)
 
 
-def check_name(name: str) -> None:
+def check_name(name: str | Path) -> None:
     """Demand the name of a data set, or a path that looks like one.
 
     >>> check_name("cifar11")
     Traceback (most recent call last):
     ValueError: name: expected one of cifar10, cifar100, ... or imagefolder:PATH, got 'cifar11'
     """
-    known = isinstance(name, str | Path) and (name in SOURCES or _path_of(name) is not None)
-    if not known:
-        words = ", ".join(SOURCES)
-        raise ValueError(f"name: expected one of {words} or imagefolder:PATH, got {name!r}")
+    if not isinstance(name, str) or name not in SOURCES:
+        _path_of(name)
 
 
-def _path_of(name: str | Path) -> Path | None:
-    text = str(name)
+def _path_of(name: str | Path) -> Path:
+    """The folder that is meant by what is no data set's name, whether or not it is there."""
+    text = str(name) if isinstance(name, str | Path) else ""
     if text.startswith(FOLDER):
         text = text.removeprefix(FOLDER)
     elif os.sep not in text and not Path(text).is_dir():
-        return None
-    return Path(text).expanduser() if text else None
+        text = ""
+    if not text:
+        words = ", ".join(SOURCES)
+        raise ValueError(f"name: expected one of {words} or imagefolder:PATH, got {name!r}")
+    return Path(text).expanduser()
 
 
-def _halves(folder: Path) -> bool:
+def _has_both(folder: Path) -> bool:
     return all((folder / name).is_dir() for name in SPLITS)
 
 
-def _folder(folder: Path, split: str) -> Found:
-    if _halves(folder):
+def _class_folders(folder: Path, split: str) -> Found:
+    if _has_both(folder):
         return class_folders(folder / split)
     if split == "test":
         refuse("imagefolder", f"train/ and test/ in {folder}", "none, so all of it is for training")

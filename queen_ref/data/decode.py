@@ -9,14 +9,15 @@ at any time.
 import hashlib
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from functools import cache
+from functools import cache as once
 from pathlib import Path
 
 import numpy as np
+from PIL import Image, ImageOps
 
+from queen_ref.cache import default_folder, locked, write_whole
 from queen_ref.progress import progress
 
 # Raise it when the same files no longer give the same pixels.
@@ -39,8 +40,8 @@ def decode(files: Sequence[Path], size: int) -> np.ndarray:
     pixels = np.empty((len(files), size, size, 3), np.uint8)
 
     def some(start: int) -> None:
-        for place in range(start, min(start + STRIDE, len(files))):
-            pixels[place] = _open(files[place], size)
+        for number in range(start, min(start + STRIDE, len(files))):
+            pixels[number] = _open(files[number], size)
 
     starts = range(0, len(files), STRIDE)
     # Decoding runs outside of Python's lock, so threads are enough.
@@ -56,8 +57,6 @@ def resize(pixels: np.ndarray, size: int) -> np.ndarray:
     >>> resize(np.zeros((5, 32, 32, 3), np.uint8), size=64).shape
     (5, 64, 64, 3)
     """
-    from PIL import Image
-
     if pixels.shape[1:3] == (size, size):
         return pixels
     return np.stack([_fit(Image.fromarray(image), size) for image in pixels])
@@ -67,15 +66,13 @@ def cached(name: str, depends: str, size: int, make: Callable[[], Entry]) -> Ent
     """The entry, mapped read-only, or else made by `make()` and kept: (pixels, labels).
 
     Arguments: `name`, the beginning of the files' names; `depends`, all that decides the entry.
-    The folder is the arena's, see `default_folder`. Where it cannot be written nothing is kept,
+    The folder is `queen_ref.cache.default_folder()`. Where it cannot be written nothing is kept,
     and one line says so. Two processes that need one entry make it once.
 
     >>> make = lambda: (np.zeros((5, 64, 64, 3), np.uint8), np.zeros(5, np.int64))
     >>> pixels, labels = cached("cats", "files of today", 64, make)     # makes them
     >>> pixels, labels = cached("cats", "files of today", 64, make)     # maps them
     """
-    from queen_ref.arena.cache import default_folder
-
     total = hashlib.sha256(f"{FORMAT} {size} {depends}".encode()).hexdigest()
     path = default_folder() / f"{name}-{total[:20]}.npy"
     entry = _read(path, size)
@@ -83,7 +80,8 @@ def cached(name: str, depends: str, size: int, make: Callable[[], Entry]) -> Ent
         return entry
     made = None
     try:
-        with _locked(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with locked(path):
             entry = _read(path, size)  # somebody may have made it while we waited
             if entry is None:
                 made = make()
@@ -97,8 +95,6 @@ def cached(name: str, depends: str, size: int, make: Callable[[], Entry]) -> Ent
 
 
 def _open(file: Path, size: int) -> np.ndarray:
-    from PIL import Image
-
     try:
         with Image.open(file) as picture:
             picture.draft(None, (2 * size, 2 * size))  # JPEG only: skips detail nobody will see
@@ -110,10 +106,8 @@ def _open(file: Path, size: int) -> np.ndarray:
         ) from None
 
 
-def _fit(picture, size: int) -> np.ndarray:
+def _fit(picture: Image.Image, size: int) -> np.ndarray:
     """Shrunk or enlarged until the shorter side fits; what is longer is cut at both ends."""
-    from PIL import Image, ImageOps
-
     if picture.mode.startswith("I"):  # 16 bits: Pillow would cut them off, not scale them
         picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
     picture = picture.convert("RGB")
@@ -147,30 +141,9 @@ def _read(path: Path, size: int) -> Entry | None:
 
 
 def _write(path: Path, array: np.ndarray) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with open(part, "wb") as file:
-            np.save(file, array, allow_pickle=False)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except OSError:  # a full disk, mostly
-        part.unlink(missing_ok=True)
-        raise
+    write_whole(path, lambda file: np.save(file, array, allow_pickle=False))
 
 
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path.with_suffix(".lock"), "w") as file:
-        # Without locks (Windows, some network folders) two may decode; the last one stays.
-        with suppress(ImportError, OSError):
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-@cache  # once a process is enough
+@once  # a process says it once
 def _say(text: str) -> None:
     print(text, file=sys.stderr)

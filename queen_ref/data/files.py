@@ -36,10 +36,11 @@ class Found:
     files: list[File]
     labels: np.ndarray | None
 
-    def take(self, rows: Sequence[int]) -> "Found":
+    def take(self, rows: Sequence[int] | np.ndarray) -> "Found":
         """Only these files, in this order."""
         files = [self.files[row] for row in rows]
-        return replace(self, files=files, labels=self.labels[rows])
+        labels = None if self.labels is None else self.labels[rows]
+        return replace(self, files=files, labels=labels)
 
     def digest(self) -> str:
         """SHA-256 of names, sizes, times and labels: equal as long as nobody touched a file."""

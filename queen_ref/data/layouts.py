@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from queen_ref.data.catalog import SOURCES, place, refuse
+from queen_ref.data.catalog import SOURCES, folder_of, refuse
 from queen_ref.data.files import Found, all_files, chosen, class_folders, listed, table
 
 BATCHES = {
@@ -25,11 +25,11 @@ def find(name: str, base: Path, split: str) -> Found:
     >>> find("cifar10", Path("data"), "test").labels[:5]
     array([0, 0, 1, 1, 2])
     """
-    folder = place(name, base)
+    folder = folder_of(name, base)
     if folder.name in BATCHES:
         return _batches(name, folder)
-    reader = {"tiny-imagenet": _tiny_imagenet, "cub200": _cub200, "caltech256": _caltech256}
-    found = reader[name](folder, split) if name in reader else class_folders(folder / split, name)
+    readers = {"tiny-imagenet": _tiny_imagenet, "cub200": _cub200, "caltech256": _caltech256}
+    found = readers[name](folder, split) if name in readers else class_folders(folder / split, name)
     source, counts = SOURCES[name], np.unique(found.labels, return_counts=True)[1]
     if len(counts) != source.classes:
         refuse(name, f"{source.classes} classes in {found.folder}", str(len(counts)))
@@ -41,13 +41,13 @@ def find(name: str, base: Path, split: str) -> Found:
 
 
 def present(name: str, base: Path) -> bool:
-    """Is the data set there, so that there is nothing to download?
+    """Whether the data set is there, so that there is nothing to download.
 
     >>> present("cub200", Path("data"))
     False
     """
     try:
-        folder = place(name, base)
+        folder = folder_of(name, base)
         return folder.name not in BATCHES or bool(_batches(name, folder))
     except ValueError:
         return False
@@ -63,6 +63,7 @@ def read_batches(name: str, folder: Path, split: str) -> tuple[np.ndarray, np.nd
     Traceback (most recent call last):
     ValueError: cifar10: expected the original files in data/cifar-10-batches-py, found ...
     """
+    # Takes seconds, and only the batches of CIFAR need it.
     from torchvision import datasets
     from torchvision.datasets.utils import check_integrity
 

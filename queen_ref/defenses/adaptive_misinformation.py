@@ -13,14 +13,17 @@ from torch import Tensor, nn
 
 from queen_ref.checks import check_images, check_number
 from queen_ref.defenses.base import Defense
-from queen_ref.models import Classifier, build
+from queen_ref.models import Classifier, Model, build, shape_of
 from queen_ref.training.fit import fit
+from queen_ref.training.recipe import DEFAULT, Recipe, check_recipe
 
 NU = 1000.0  # so steep that a is 0 or 1 nearly everywhere
 
 
 class AdaptiveMisinformation(Defense):
-    """Arguments: `victim`, best an outlier-exposed one; `misinformation`, the model that is wrong;
+    """y or y_mis, by how sure the victim is.
+
+    Arguments: `victim`, best an outlier-exposed one; `misinformation`, the model that is wrong;
     `tau`, the confidence below which it answers (the literature: 0.7 for ten classes).
 
     >>> defense = AdaptiveMisinformation(victim, misinformation, tau=0.7)
@@ -29,7 +32,7 @@ class AdaptiveMisinformation(Defense):
 
     name = "am"
 
-    def __init__(self, victim, misinformation: nn.Module, tau: float = 0.7):
+    def __init__(self, victim: Model, misinformation: nn.Module, tau: float = 0.7):
         super().__init__(victim)
         check_number("tau", tau, low=0, high=1)
         self.misinformation, self.tau = misinformation.eval(), tau
@@ -59,18 +62,17 @@ def train_misinformation(
     images: Tensor,
     labels: Tensor,
     num_classes: int,
-    model: str = "small_cnn",
+    recipe: Recipe = DEFAULT,
+    *,
     seed: int = 0,
-    **training,
 ) -> Classifier:
     """A model trained never to say the label of images (N, C, H, W) with labels (N,).
 
-    `training` is passed to `queen_ref.training.fit`.
-
-    >>> wrong = train_misinformation(images, labels, num_classes=10, epochs=5, seed=0)
+    >>> wrong = train_misinformation(images, labels, 10, Recipe(epochs=5), seed=0)
     """
     check_images(images)
-    classifier = build(model, tuple(images.shape[1:]), num_classes, seed + 1)
+    check_recipe(recipe)
+    classifier = build(recipe.model, shape_of(images), num_classes, seed + 1)
     classifier = classifier.to(images.device, images.dtype)
-    fit(classifier, images, labels, seed=seed, loss=wrong_label_loss, **training)
+    fit(classifier, images, labels, recipe, seed=seed, loss=wrong_label_loss)
     return classifier.eval()

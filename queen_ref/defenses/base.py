@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from queen_ref.checks import check_images, check_probabilities
+from queen_ref.models import Model, check_victim
 
 
 class Defense(ABC):
@@ -23,16 +24,22 @@ class Defense(ABC):
     - `keeps_label`: the likeliest class stays the likeliest;
     - `stateful`: answers depend on earlier queries.
 
+    Arguments: `victim`, put into eval mode if it is a module.
+    Errors: `ValueError` for a victim that lacks one of the methods in `asks_victim`.
+
     >>> defense = Rounding(victim)
     >>> probs = defense(images)         # (B, C, H, W) -> (B, K)
     """
 
+    victim: Model
     name: str
     l1_bound: float | None = None
     keeps_label: bool = False
     stateful: bool = False
+    asks_victim: tuple[str, ...] = ("__call__",)
 
-    def __init__(self, victim: nn.Module):
+    def __init__(self, victim: Model):
+        check_victim(victim, *self.asks_victim)
         self.victim = victim.eval() if isinstance(victim, nn.Module) else victim
 
     @abstractmethod
@@ -46,14 +53,23 @@ class Defense(ABC):
         Only a defence with a memory per client cares who asks.
         Errors: `ValueError` for anything but finite images of the victim's dtype, on its device.
         """
-        weight = None
-        if isinstance(self.victim, nn.Module):
-            weight = next(self.victim.parameters(), None)
+        self.check(images)
+        return self.serve(images, client)
+
+    def check(self, images: Tensor) -> None:
+        """The door of `__call__`: behind it nobody looks at the images' kind again."""
+        weights = self.victim.parameters() if isinstance(self.victim, nn.Module) else iter(())
+        weight = next(weights, None)
         if weight is None:
             check_images(images)
         else:
             check_images(images, dtype=weight.dtype, device=weight.device)
-        return self.simulate(images, self.victim(images).softmax(1))
+
+    def serve(self, images: Tensor, client: str) -> Tensor:
+        """`__call__` behind its door: the victim's softmax, and what becomes of it, (B, K)."""
+        probs = self.victim(images).softmax(1)
+        check_probabilities("probs", probs)  # finite pixels can still overflow in a victim
+        return self.answer(images, probs)
 
     @torch.no_grad()
     def simulate(self, images: Tensor, probs: Tensor) -> Tensor:
@@ -83,10 +99,10 @@ class Defense(ABC):
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
-def num_classes(victim: nn.Module) -> int | None:
+def num_classes(victim: Model) -> int | None:
     """K of a victim that says so, as those of `queen_ref.models` do; else `None`."""
     return getattr(victim, "num_classes", None)
 
 
-def _plain(value) -> bool:
+def _plain(value: object) -> bool:
     return isinstance(value, (int, float, str))

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from queen_ref.checks import check_number
 from queen_ref.defenses.base import Defense
-from queen_ref.models import build
+from queen_ref.models import Model, build, shape_of
 
 ALL_VERTICES = 10  # up to so many classes every vertex is looked at: 2^9 hold the label
 EVALUATIONS = 1024  # of the objective per query above that
@@ -30,7 +30,9 @@ TINY = 1e-12
 
 
 class MAD(Defense):
-    """Arguments: `epsilon`, the L1 budget; `proxy`, a model with the victim's inputs and classes;
+    """y moved towards the vertex that turns the imagined thief farthest.
+
+    Arguments: `epsilon`, the L1 budget; `proxy`, a model with the victim's inputs and classes;
     by default a small CNN with random weights, made from `seed` at the first query.
 
     >>> probs = MAD(victim, epsilon=1.0, seed=0)(images)
@@ -39,7 +41,13 @@ class MAD(Defense):
     name = "mad"
     keeps_label = True
 
-    def __init__(self, victim, proxy: nn.Module | None = None, epsilon: float = 1.0, seed: int = 0):
+    def __init__(
+        self,
+        victim: Model,
+        proxy: nn.Module | None = None,
+        epsilon: float = 1.0,
+        seed: int = 0,
+    ):
         super().__init__(victim)
         check_number("epsilon", epsilon, low=0, high=2, above=True)
         self.l1_bound = self.epsilon = epsilon
@@ -47,7 +55,7 @@ class MAD(Defense):
 
     def answer(self, images: Tensor, probs: Tensor) -> Tensor:
         if self.proxy is None:
-            proxy = build("small_cnn", tuple(images.shape[1:]), probs.shape[1], self.seed)
+            proxy = build("small_cnn", shape_of(images), probs.shape[1], self.seed)
             self.proxy = proxy.to(images.device, images.dtype).eval()
         guess = self.proxy(images).softmax(1).to(probs)
         if guess.shape != probs.shape:

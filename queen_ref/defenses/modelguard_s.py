@@ -14,12 +14,14 @@ from torch import Tensor
 
 from queen_ref.checks import check_number
 from queen_ref.defenses.base import Defense
-from queen_ref.queen.point_grid import first_come
+from queen_ref.models import Model
+from queen_ref.sequential import first_come
 
 
 class ModelGuardS(Defense):
-    """Arguments: `epsilon`, the L1 budget.
+    """The first entry of the class's codebook within reach.
 
+    Arguments: `epsilon`, the L1 budget.
     A batch is answered exactly as its queries would be one by one. Entries of one class lie
     farther than epsilon apart, so the simplex has room for a bounded number of them.
 
@@ -31,7 +33,7 @@ class ModelGuardS(Defense):
     keeps_label = True  # an entry was the posterior of a query of the same class
     stateful = True
 
-    def __init__(self, victim, epsilon: float = 1.0):
+    def __init__(self, victim: Model, epsilon: float = 1.0):
         super().__init__(victim)
         check_number("epsilon", epsilon, low=0, above=True)
         self.l1_bound = self.epsilon = epsilon

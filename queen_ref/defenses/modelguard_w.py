@@ -14,10 +14,11 @@ side, and a golden-section search finds its minimum: 32 steps, all rows of a bat
 """
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from queen_ref.checks import check_number
 from queen_ref.defenses.base import Defense
+from queen_ref.models import Model
 
 MARGIN = 1e-4  # by which the label stays on top
 STEPS = 32  # leave 0.618^32 = 2e-7 of the interval
@@ -26,7 +27,9 @@ FLAT = 1e-9  # differences that are rounding: among equals the lowest T, which m
 
 
 class ModelGuardW(Defense):
-    """Arguments: `epsilon`, the L1 bound; `margin`, by which the label stays ahead.
+    """The optimum of the linear programme.
+
+    Arguments: `epsilon`, the L1 bound; `margin`, by which the label stays ahead.
 
     >>> ModelGuardW(victim).simulate(images[:1], torch.tensor([[0.9, 0.08, 0.02]]))
     tensor([[0.4000, 0.2001, 0.3999]])
@@ -35,7 +38,7 @@ class ModelGuardW(Defense):
     name = "modelguard-w"
     keeps_label = True
 
-    def __init__(self, victim: nn.Module, epsilon: float = 1.0, margin: float = MARGIN):
+    def __init__(self, victim: Model, epsilon: float = 1.0, margin: float = MARGIN):
         super().__init__(victim)
         check_number("epsilon", epsilon, low=0, high=2, above=True)
         check_number("margin", margin, low=0, high=min(epsilon / 2, 0.25))  # else no answer exists
@@ -80,10 +83,15 @@ def worst_answer(probs: Tensor, epsilon: float = 1.0, margin: float = MARGIN) ->
 
 
 class SortedFill:
-    """The best answers for a given T. `others` (B, K-1) ascending, `peak` (B, 1), and the mass
-    that may move."""
+    """The best answers for a given T.
 
-    def __init__(self, others: Tensor, peak: Tensor, mass: float, margin: float, dtype):
+    Arguments: `others` (B, K-1), ascending; `peak` (B, 1), the label's; `mass` that may move;
+    `margin`, by which the label stays ahead; `dtype`, whose smallest number a 0 counts as.
+    """
+
+    def __init__(
+        self, others: Tensor, peak: Tensor, mass: float, margin: float, dtype: torch.dtype
+    ):
         self.others, self.peak, self.mass, self.margin = others, peak, mass, margin
         tiny = torch.finfo(dtype).tiny
         self.cost, self.peak_cost = others.clamp_min(tiny).log(), peak.clamp_min(tiny).log()

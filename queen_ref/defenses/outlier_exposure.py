@@ -14,8 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from queen_ref.checks import check_images, check_number
-from queen_ref.models import Classifier, build
+from queen_ref.models import Classifier, build, shape_of
 from queen_ref.training.fit import fit
+from queen_ref.training.recipe import DEFAULT, Recipe, check_recipe
 
 PATCHES = 4  # on each side
 
@@ -33,8 +34,8 @@ def outliers(images: Tensor, seed: int = 0) -> Tensor:
     region = images[:, :, : PATCHES * high, : PATCHES * wide]
     patches = region.unflatten(3, (PATCHES, wide)).unflatten(2, (PATCHES, high))
     patches = patches.permute(0, 2, 4, 1, 3, 5).flatten(1, 2)  # (N, 16, C, high, wide)
-    draw = torch.Generator().manual_seed(seed)
-    order = torch.rand(len(images), PATCHES**2, generator=draw).argsort(1).to(images.device)
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.rand(len(images), PATCHES**2, generator=generator).argsort(1).to(images.device)
     patches = patches[torch.arange(len(images), device=images.device)[:, None], order]
     shuffled = images.clone()
     back = patches.unflatten(1, (PATCHES, PATCHES)).permute(0, 3, 1, 4, 2, 5)
@@ -43,10 +44,10 @@ def outliers(images: Tensor, seed: int = 0) -> Tensor:
 
 
 class OutlierLoss(nn.Module):
-    """lambda CE(f(o), uniform) on the next outliers, for `queen_ref.training.fit(also=...)`.
+    """lambda CE(f(o), uniform) on the next outliers: a `second_loss` of `queen_ref.training.fit`.
 
-    >>> also = OutlierLoss(outliers(images), seed=0)
-    >>> losses = fit(model, images, labels, epochs=1, also=also)
+    >>> exposure = OutlierLoss(outliers(images), seed=0)
+    >>> losses = fit(model, images, labels, Recipe(epochs=1), second_loss=exposure)
     """
 
     def __init__(self, images: Tensor, weight: float = 1.0, batch_size: int = 64, seed: int = 0):
@@ -54,10 +55,10 @@ class OutlierLoss(nn.Module):
         check_images(images)
         self.images, self.weight = images, weight
         self.batch_size = min(batch_size, len(images))
-        self.draw = torch.Generator().manual_seed(seed)
+        self.generator = torch.Generator().manual_seed(seed)
 
     def forward(self, model: nn.Module) -> Tensor:
-        rows = torch.randint(len(self.images), (self.batch_size,), generator=self.draw)
+        rows = torch.randint(len(self.images), (self.batch_size,), generator=self.generator)
         device = next(model.parameters()).device
         logits = model(self.images[rows.to(self.images.device)].to(device))
         return -self.weight * F.log_softmax(logits, 1).mean()
@@ -67,22 +68,23 @@ def train_outlier_exposed(
     images: Tensor,
     labels: Tensor,
     num_classes: int,
-    model: str = "small_cnn",
+    recipe: Recipe = DEFAULT,
+    *,
     weight: float = 1.0,
     seed: int = 0,
-    **training,
 ) -> Classifier:
     """A victim trained on its task and on outliers made of its own images.
 
-    Arguments: `images` (N, C, H, W), `labels` (N,); `weight`, lambda; `training`, passed to
-    `queen_ref.training.fit`.
+    Arguments: `images` (N, C, H, W), `labels` (N,); `recipe`, whose batch size is the outliers'
+    too; `weight`, lambda.
 
-    >>> victim = train_outlier_exposed(images, labels, num_classes=10, epochs=10, seed=0)
+    >>> victim = train_outlier_exposed(images, labels, 10, Recipe(epochs=10), seed=0)
     """
     check_images(images)
     check_number("weight", weight, low=0)
-    classifier = build(model, tuple(images.shape[1:]), num_classes, seed)
+    check_recipe(recipe)
+    classifier = build(recipe.model, shape_of(images), num_classes, seed)
     classifier = classifier.to(images.device, images.dtype)
-    loss = OutlierLoss(outliers(images, seed), weight, training.get("batch_size", 64), seed)
-    fit(classifier, images, labels, seed=seed, also=loss, **training)
+    exposure = OutlierLoss(outliers(images, seed), weight, recipe.batch_size, seed)
+    fit(classifier, images, labels, recipe, seed=seed, second_loss=exposure)
     return classifier.eval()

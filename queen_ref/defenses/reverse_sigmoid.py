@@ -10,14 +10,17 @@ different y give the same y'. The sigmoid of a scaled logit needs no logarithm,
 which is exact at 0 and 1 too.
 """
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from queen_ref.checks import check_number
 from queen_ref.defenses.base import Defense, num_classes
+from queen_ref.models import Model
 
 
 class ReverseSigmoid(Defense):
-    """Arguments: `beta`, how far answers move; `gamma`, how steeply. 0.21 suits ten classes.
+    """y moved against its own logit, rescaled.
+
+    Arguments: `beta`, how far answers move; `gamma`, how steeply. 0.21 suits ten classes.
 
     A class of probability 0 is lifted to beta / 2. With many classes that must stay small beside
     1/K, or a class nobody thought of overtakes the label: the literature's beta is about 2.1 / K.
@@ -29,7 +32,7 @@ class ReverseSigmoid(Defense):
 
     name = "reverse-sigmoid"
 
-    def __init__(self, victim: nn.Module, beta: float = 0.21, gamma: float = 0.2):
+    def __init__(self, victim: Model, beta: float = 0.21, gamma: float = 0.2):
         super().__init__(victim)
         check_number("beta", beta, low=0, above=True)
         check_number("gamma", gamma, low=0, above=True)

@@ -1,10 +1,11 @@
 """Rounding: few decimals, so that small probabilities vanish (Tramer et al., 2016)."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from queen_ref.checks import check_number
 from queen_ref.defenses.base import Defense
+from queen_ref.models import Model
 
 
 class Rounding(Defense):
@@ -19,7 +20,7 @@ class Rounding(Defense):
 
     name = "rounding"
 
-    def __init__(self, victim: nn.Module, decimals: int = 1):
+    def __init__(self, victim: Model, decimals: int = 1):
         super().__init__(victim)
         check_number("decimals", decimals, low=1, high=6, integer=True)
         self.decimals = decimals

@@ -1,11 +1,27 @@
 """Every setting of QUEEN in one place, with the paper's symbol beside it."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from queen_ref.checks import check_choice, check_number
 from queen_ref.models import BUILDERS
 from queen_ref.queen.perturbation import WALK_UNITS
 from queen_ref.queen.unlearning import METHODS
+
+# Settings that a fitted defence can change, for they are read at query time.
+SETTABLE = (
+    "spacing",
+    "threshold",
+    "alpha",
+    "beta",
+    "units",
+    "ledgers",
+    "shadows_per_query",
+    "shadow_mean",
+    "method",
+    "walk_units",
+    "others",
+)
 
 
 @dataclass(frozen=True)
@@ -52,7 +68,7 @@ class QueenConfig:
     walk_units: str = "absolute"  # "absolute" (the authors) | "relative" to the way to mu
     others: str = "perturbed"  # "perturbed" (the authors) | "untouched": what is not reversed
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("spacing", "alpha", "beta", "map_temperature", "map_lr", "shadow_lr"):
             check_number(name, getattr(self, name), low=0, above=True)
         check_number("threshold", self.threshold, low=0)
@@ -76,7 +92,7 @@ class QueenConfig:
         check_choice("others", self.others, ("perturbed", "untouched"))
 
     @classmethod
-    def authors(cls, **changes) -> "QueenConfig":
+    def authors(cls, **changes: Any) -> "QueenConfig":
         """The settings of the authors' CIFAR experiments, oddities included.
 
         Their closed form is ours (they solve for it numerically), and a repeated query gets
@@ -85,7 +101,7 @@ class QueenConfig:
         >>> QueenConfig.authors().spacing
         0.005
         """
-        theirs = dict(
+        theirs: dict[str, Any] = dict(
             spacing=0.005,
             units="absolute",
             ledgers="shared",

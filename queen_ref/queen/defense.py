@@ -1,39 +1,31 @@
 """QUEEN: the whole defence, fitted to a victim and put in front of it.
 
-x -> phi(x) -> label k, softmax y           the victim
-        |----> z = m(phi(x))                the 2-D map
-               ledger of the client         inside?  novel?  CQS_k above the threshold?
-                 yes, all three:  reversed answer from y and the shadows' p
-                 else:            perturbed answer, the label kept
+The way of a query:
+
+    x -> phi(x) -> label k, softmax y           the victim
+            |----> z = m(phi(x))                the 2-D map
+                   ledger of the client         inside?  novel?  CQS_k above the threshold?
+                     yes, all three:  reversed answer from y and the shadows' p
+                     else:            perturbed answer, the label kept
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from queen_ref.checks import check_images, check_probabilities
-from queen_ref.queen.config import QueenConfig
+from queen_ref.checks import check_floats, check_images, check_probabilities
+from queen_ref.defenses.base import Defense
+from queen_ref.models import Victim
+from queen_ref.queen.client import Client, no_counts
+from queen_ref.queen.config import SETTABLE, QueenConfig
 from queen_ref.queen.fitting import Parts, prepare
 from queen_ref.queen.perturbation import is_affine, walk_logits
+from queen_ref.queen.saving import clients_from, fitted_from, load, queen_state, save
 from queen_ref.queen.sensitivity import SensitivityLedger, Verdict
-from queen_ref.queen.unlearning import nearest_in_angle, reverse_gradient
-
-# Settings that a fitted defence can change, for they are read at query time.
-SETTABLE = (
-    "spacing",
-    "threshold",
-    "alpha",
-    "beta",
-    "units",
-    "ledgers",
-    "shadows_per_query",
-    "shadow_mean",
-    "method",
-    "walk_units",
-    "others",
-)
+from queen_ref.queen.unlearning import angular_projection, reversed_answer
 
 
 @dataclass(frozen=True)
@@ -46,21 +38,11 @@ class Query:
     points: Tensor
 
 
-@dataclass
-class Client:
-    """One client's ledger and counters."""
-
-    ledger: SensitivityLedger
-    counts: dict[str, int] = field(
-        default_factory=lambda: dict(queries=0, inside=0, recorded=0, reversed=0)
-    )
-
-
-class Queen:
+class Queen(Defense):
     """A victim defended by QUEEN: images in, probabilities out, one memory per client.
 
     Make one with `Queen.fit`. The victim needs `.features(x) -> (B, D)` and
-    `.head(f) -> (B, K)` logits, and should be in eval mode.
+    `.head(f) -> (B, K)` logits, and is put into eval mode.
 
     >>> queen = Queen.fit(victim, train_images, train_labels, seed=0)
     >>> probs = queen(images, client="alice")           # (B, C, H, W) -> (B, K)
@@ -68,13 +50,15 @@ class Queen:
     {'queries': 200, 'inside': ..., 'recorded': ..., 'reversed': ...}
     """
 
-    # What `queen_ref.defenses.Defense` asks of every defence.
-    l1_bound = None
-    keeps_label = False  # a reversed answer has another
+    # No bound on L1, and a reversed answer has another label: as `Defense` says by default.
     stateful = True
+    asks_victim = ("features", "head")
+    victim: Victim
 
-    def __init__(self, victim, config: QueenConfig, seed: int, parts: Parts):
-        self.victim, self.config, self.seed, self.parts = victim, config, seed, parts
+    def __init__(self, victim: Victim, config: QueenConfig, seed: int, parts: Parts):
+        super().__init__(victim)
+        self.name = "queen" if config.method == "cosine" else "queen-exact"
+        self.config, self.seed, self.parts = config, seed, parts
         self.shape, self.centroids = parts.shape, parts.centroids
         self.feature_map, self.clusters = parts.feature_map, parts.clusters
         self.shadows = parts.shadows
@@ -86,7 +70,7 @@ class Queen:
     @classmethod
     def fit(
         cls,
-        victim,
+        victim: Victim,
         images: Tensor,
         labels: Tensor,
         config: QueenConfig | None = None,
@@ -100,13 +84,13 @@ class Queen:
         config = config or QueenConfig()
         return cls(victim, config, seed, prepare(victim, images, labels, config, seed))
 
-    @torch.no_grad()
-    def __call__(self, images: Tensor, client: str = "default") -> Tensor:
-        """Answer a batch (B, C, H, W) from one client, in the order of arrival: (B, K).
+    def check(self, images: Tensor) -> None:
+        """Demand images like those of `fit`: their shape, dtype and device."""
+        check_images(images, self.shape, self.centroids.dtype, self.centroids.device)
 
-        Errors: `ValueError` for images unlike those of `fit`; then nothing is counted.
-        """
-        return self._serve(images, self.look(images), client)
+    def serve(self, images: Tensor, client: str) -> Tensor:
+        """`__call__` behind its door: answers (B, K) for images (B, C, H, W), remembered."""
+        return self._respond(images, self._look(images), client)
 
     @torch.no_grad()
     def simulate(self, images: Tensor, probs: Tensor) -> Tensor:
@@ -115,55 +99,44 @@ class Queen:
         What an adaptive thief runs, on a `fresh()` copy: features and map points are those of
         the images, label and logits those of `probs`. It counts as queries of "default".
         """
-        query = self.look(images)
-        check_probabilities("probs", probs)
-        if probs.shape != query.logits.shape:
-            raise ValueError(
-                f"probs: expected {tuple(query.logits.shape)}, got {tuple(probs.shape)}"
-            )
+        self.check(images)  # other defences hardly look at them
+        return super().simulate(images, probs)
+
+    def answer(self, images: Tensor, probs: Tensor) -> Tensor:
+        """What `simulate` does behind its door."""
+        if probs.shape[1] != len(self.centroids):
+            raise ValueError(f"probs: expected {len(self.centroids)} classes, got {probs.shape[1]}")
         logits = probs.clamp_min(torch.finfo(probs.dtype).tiny).log()
-        assumed = replace(query, logits=logits, labels=probs.argmax(1))
-        return self._serve(images, assumed, "default")
+        assumed = replace(self._look(images), logits=logits, labels=probs.argmax(1))
+        return self._respond(images, assumed, "default")
 
     def fresh(self) -> "Queen":
         """The same fitted parts and settings, with no clients yet."""
         return self.with_settings()
 
-    @property
-    def name(self) -> str:
-        return "queen" if self.config.method == "cosine" else "queen-exact"
-
-    def _serve(self, images: Tensor, query: Query, client: str) -> Tensor:
-        known = self._client(client)
-        before = known.ledger.snapshot()
-        try:
-            verdict = known.ledger.observe(query.points, query.labels)
-            answers = self._answer(images, query, verdict, client)
-        except BaseException:
-            known.ledger.restore(before)  # whoever got no answer has not asked
-            raise
-        self.clients[client] = known
-        for name, count in (
-            ("queries", len(images)),
-            ("inside", int(verdict.inside.sum())),
-            ("recorded", int(verdict.recorded.sum())),
-            ("reversed", int(verdict.reverse.sum())),
-        ):
-            known.counts[name] += count
-        return answers
-
     @torch.no_grad()
     def look(self, images: Tensor) -> Query:
         """What the defence sees of a batch (B, C, H, W), without remembering it."""
-        check_images(images, self.shape, self.centroids.dtype, self.centroids.device)
+        self.check(images)
+        return self._look(images)
+
+    def _look(self, images: Tensor) -> Query:
         features = self.victim.features(images)
         logits = self.victim.head(features)
         return Query(features, logits, logits.argmax(1), self.feature_map(features))
 
+    def _respond(self, images: Tensor, query: Query, client: str) -> Tensor:
+        check_floats("points", query.points)  # finite pixels can still overflow in a victim
+        known = self._client(client)
+        with known.judging(query.points, query.labels) as verdict:
+            answers = self._carry_out(verdict, images, query, client)
+        self.clients[client] = known
+        return answers
+
     def report(self, client: str = "default") -> dict[str, int]:
         """Counts of one client so far: queries, inside, recorded, reversed."""
         known = self.clients.get(client)
-        return dict(known.counts) if known else Client(None).counts
+        return dict(known.counts) if known else no_counts()
 
     def ledger(self, client: str = "default") -> SensitivityLedger:
         """The client's ledger; an empty one for a client who has not asked yet."""
@@ -176,7 +149,7 @@ class Queen:
         else:
             self.clients.pop(client, None)
 
-    def with_settings(self, **changes) -> "Queen":
+    def with_settings(self, **changes: Any) -> "Queen":
         """The same fitted parts under other settings, and with no clients yet.
 
         Errors: `ValueError` for a setting that is baked into the map or the shadows.
@@ -210,7 +183,7 @@ class Queen:
             units=c.units,
         )
 
-    def _answer(self, images: Tensor, query: Query, verdict: Verdict, client: str) -> Tensor:
+    def _carry_out(self, verdict: Verdict, images: Tensor, query: Query, client: str) -> Tensor:
         answers = query.logits.softmax(1)
         rest, turn = ~verdict.reverse, verdict.reverse
         if self.config.others == "perturbed" and bool(rest.any()):
@@ -224,46 +197,59 @@ class Queen:
             )
             answers[rest] = logits.softmax(1)
         if bool(turn.any()):
-            answers[turn] = self.reverse(images[turn], answers[turn], client)
+            answers[turn] = self._reverse(images[turn], answers[turn], client)
         return answers
 
     @torch.no_grad()
     def reverse(self, images: Tensor, probs: Tensor, client: str = "default") -> Tensor:
-        """The reversed answers for images (B, C, H, W) with victim softmax (B, K)."""
+        """The reversed answers for images (B, C, H, W) with victim softmax (B, K).
+
+        >>> turned = queen.reverse(queries, answers)
+        """
+        self.check(images)
+        check_probabilities("probs", probs)
+        return self._reverse(images, probs, client)
+
+    def _reverse(self, images: Tensor, probs: Tensor, client: str) -> Tensor:
         chosen = self.shadows.choose(images, self.config.shadows_per_query, self.seed, client)
         if self.config.shadow_mean == "logits":  # the released code: 2 * logits - softmax
             mean_logits = self.shadows(images, chosen, mean_of=lambda logits: logits)
-            return nearest_in_angle(2 * mean_logits - probs)
-        return reverse_gradient(probs, self.shadows(images, chosen), self.config.method)
+            return angular_projection(2 * mean_logits - probs)
+        return reversed_answer(probs, self.shadows(images, chosen), self.config.method)
 
-    def state_dict(self) -> dict:
+    def state_dict(self) -> dict[str, Any]:
         """Everything but the victim: plain numbers and CPU tensors, safe to save."""
-        from queen_ref.queen.saving import queen_state
+        return queen_state(self.victim, self.config, self.seed, self.parts, self.clients)
 
-        return queen_state(self)
+    @classmethod
+    def from_state(cls, victim: Victim, state: Any) -> "Queen":
+        """The saved defence with its clients, for the victim it was fitted to.
 
-    def load_state_dict(self, state: dict) -> None:
+        Errors: `ValueError` for a state that is not one of ours, or another victim's.
+
+        >>> queen = Queen.from_state(victim, queen.state_dict())
+        """
+        queen = cls(victim, *fitted_from(victim, state))
+        shared = queen.config.ledgers == "shared"
+        queen.clients = clients_from(state["clients"], queen.new_ledger, shared)
+        return queen
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Become the saved defence, its clients included; on a `ValueError` nothing changes."""
-        from queen_ref.queen.saving import queen_from_state
-
-        self.__dict__.update(queen_from_state(self.victim, state).__dict__)
+        self.__dict__.update(self.from_state(self.victim, state).__dict__)
 
     def save(self, path: str | Path) -> None:
         """Write the state to a file, whole or not at all."""
-        from queen_ref.queen.saving import save
-
         save(self.state_dict(), path)
 
     @classmethod
-    def load(cls, victim, path: str | Path) -> "Queen":
+    def load(cls, victim: Victim, path: str | Path) -> "Queen":
         """A defence from a file, for the victim it was fitted to. Nothing is unpickled.
 
         >>> queen.save("queen.pt")
         >>> queen = Queen.load(victim, "queen.pt")
         """
-        from queen_ref.queen.saving import load, queen_from_state
-
-        return queen_from_state(victim, load(path))
+        return cls.from_state(victim, load(path))
 
     def __repr__(self) -> str:
         return (

@@ -17,12 +17,13 @@ import torch
 from torch import Tensor, nn
 
 from queen_ref.checks import check_choice, check_floats, check_labels, check_number
+from queen_ref.models import Victim, device_of
 from queen_ref.progress import progress
 from queen_ref.training.fit import batches
 
 
 @torch.no_grad()
-def extract_features(victim, images: Tensor, batch_size: int = 512) -> Tensor:
+def extract_features(victim: Victim, images: Tensor, batch_size: int = 512) -> Tensor:
     """phi(x) for many images: (N, C, H, W) -> (N, D), in batches, in eval mode.
 
     `victim` is anything with `.features`. A module is put into eval mode and back.
@@ -31,17 +32,17 @@ def extract_features(victim, images: Tensor, batch_size: int = 512) -> Tensor:
     >>> features.shape
     torch.Size([200, 128])
     """
-    was_training = getattr(victim, "training", False)
-    if was_training:
-        victim.eval()
-    device = module_device(victim, images.device)
-    parts = [
+    module = victim if isinstance(victim, nn.Module) and victim.training else None
+    if module is not None:
+        module.eval()
+    device = device_of(victim, images.device)
+    features = [
         victim.features(batch.to(device))
         for batch in progress(images.split(batch_size), desc="features")
     ]
-    if was_training:
-        victim.train()
-    return torch.cat(parts)
+    if module is not None:
+        module.train()
+    return torch.cat(features)
 
 
 def class_means(points: Tensor, labels: Tensor, num_classes: int) -> Tensor:
@@ -109,6 +110,9 @@ class FeatureMap(nn.Module):
     torch.Size([5, 2])
     """
 
+    shift: Tensor
+    scale: Tensor
+
     def __init__(self, widths: list[int]):
         super().__init__()
         self.widths = list(widths)
@@ -134,6 +138,7 @@ def contrastive_loss(temperature: float = 0.07, normalize: bool = True) -> nn.Mo
     empty P(i) and adds nothing. `normalize` divides z by its length first, as the loss's
     authors do; the released QUEEN code does not.
     """
+    # It takes seconds to import, and nothing else needs it.
     from pytorch_metric_learning.distances import CosineSimilarity, DotProductSimilarity
     from pytorch_metric_learning.losses import SupConLoss
 
@@ -180,10 +185,7 @@ def fit_feature_map(
     feature_map.scale.copy_((features - features.mean(0)).std().clamp_min(1e-6))
 
     loss_of = contrastive_loss(temperature, normalize)
-    if optimizer == "adam":
-        steps = torch.optim.Adam(feature_map.parameters(), lr=lr)
-    else:
-        steps = torch.optim.SGD(feature_map.parameters(), lr=lr, momentum=0.9, weight_decay=1e-4)
+    solver = make_solver(optimizer, feature_map, lr)
     shuffle = torch.Generator().manual_seed(seed)
     losses = []
     for _ in progress(range(epochs), desc="feature map"):
@@ -191,15 +193,20 @@ def fit_feature_map(
         for rows in batches(len(features), batch_size, shuffle):
             rows = rows.to(features.device)
             loss = loss_of(feature_map(features[rows]), labels[rows])
-            steps.zero_grad()
+            solver.zero_grad()
             loss.backward()
-            steps.step()
+            solver.step()
             total, seen = total + float(loss.detach()) * len(rows), seen + len(rows)
         losses.append(total / seen)
     return feature_map.eval().requires_grad_(False), losses
 
 
-def module_device(victim, default: torch.device) -> torch.device:
-    """The device of a module's parameters, or `default` for anything else."""
-    parameters = victim.parameters() if isinstance(victim, nn.Module) else iter(())
-    return next((p.device for p in parameters), torch.device(default))
+def make_solver(optimizer: str, feature_map: FeatureMap, lr: float) -> torch.optim.Optimizer:
+    """ "adam", or "sgd" as the authors set it.
+
+    >>> make_solver("sgd", feature_map, lr=1e-4).defaults["momentum"]
+    0.9
+    """
+    if optimizer == "adam":
+        return torch.optim.Adam(feature_map.parameters(), lr=lr)
+    return torch.optim.SGD(feature_map.parameters(), lr=lr, momentum=0.9, weight_decay=1e-4)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from queen_ref.checks import check_images, check_labels, check_number
+from queen_ref.checks import check_images, check_kind, check_labels, check_number
+from queen_ref.models import Shape, Victim, device_of, shape_of, try_victim
 from queen_ref.queen.config import QueenConfig
 from queen_ref.queen.features import (
     Clusters,
@@ -17,7 +18,6 @@ from queen_ref.queen.features import (
     extract_features,
     find_clusters,
     fit_feature_map,
-    module_device,
 )
 from queen_ref.queen.shadows import ShadowEnsemble
 
@@ -26,14 +26,16 @@ from queen_ref.queen.shadows import ShadowEnsemble
 class Parts:
     """The fitted parts: image shape (C, H, W), centroids mu (K, D), m, c_k and rho_k, shadows."""
 
-    shape: tuple[int, int, int]
+    shape: Shape
     centroids: Tensor
     feature_map: FeatureMap
     clusters: Clusters
     shadows: ShadowEnsemble
 
 
-def prepare(victim, images: Tensor, labels: Tensor, config: QueenConfig, seed: int = 0) -> Parts:
+def prepare(
+    victim: Victim, images: Tensor, labels: Tensor, config: QueenConfig, seed: int = 0
+) -> Parts:
     """Fit the parts of `Queen` to a victim; arguments and errors as for `Queen.fit`.
 
     >>> parts = prepare(victim, train_images, train_labels, QueenConfig(), seed=0)
@@ -44,9 +46,10 @@ def prepare(victim, images: Tensor, labels: Tensor, config: QueenConfig, seed: i
     check_number("seed", seed, low=0, integer=True)
     if isinstance(victim, nn.Module):
         victim.eval()
-        check_images(images, dtype=next((p.dtype for p in victim.parameters()), images.dtype))
-    device = module_device(victim, images.device)
-    num_classes = _classes(victim, images[:2].to(device))
+        wanted = next((weight.dtype for weight in victim.parameters()), images.dtype)
+        check_kind("images", images, dtype=wanted)
+    device = device_of(victim, images.device)
+    num_classes = try_victim(victim, images[:2].to(device))
     check_labels(labels, len(images), num_classes)
     labels = labels.to(device).long()
     class_means(labels[:, None].to(images.dtype), labels, num_classes)  # every class is there
@@ -66,11 +69,12 @@ def prepare(victim, images: Tensor, labels: Tensor, config: QueenConfig, seed: i
         seed=seed,
     )
     centroids = class_means(features, labels, num_classes)
-    rows = slice(None)
+    sample = features, labels
     if config.stats_size is not None and config.stats_size < len(images):
         order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
         rows = order[: config.stats_size].to(device)
-    clusters = find_clusters(feature_map(features[rows]), labels[rows], num_classes)
+        sample = features[rows], labels[rows]
+    clusters = find_clusters(feature_map(sample[0]), sample[1], num_classes)
     shadows = ShadowEnsemble.fit(
         images,
         labels.to(images.device),
@@ -84,20 +88,4 @@ def prepare(victim, images: Tensor, labels: Tensor, config: QueenConfig, seed: i
         batch_size=config.shadow_batch,
         lr=config.shadow_lr,
     )
-    return Parts(tuple(images.shape[1:]), centroids, feature_map, clusters, shadows)
-
-
-@torch.no_grad()
-def _classes(victim, images: Tensor) -> int:
-    """K, after a look at whether the victim is one."""
-    for name in ("features", "head"):
-        if not callable(getattr(victim, name, None)):
-            raise ValueError(f"victim: expected a method .{name}, see queen_ref.models.Classifier")
-    features = victim.features(images)
-    logits = victim.head(features)
-    if features.ndim != 2 or logits.ndim != 2 or logits.shape[1] < 2:
-        raise ValueError(
-            "victim: expected features (B, D) and logits (B, K) with K >= 2, "
-            f"got {tuple(features.shape)} and {tuple(logits.shape)}"
-        )
-    return logits.shape[1]
+    return Parts(shape_of(images), centroids, feature_map, clusters, shadows)

@@ -46,17 +46,17 @@ class PointGrid:
             return torch.zeros_like(labels, dtype=torch.bool)
         cells = self._cells(points, labels)[:, None] + self.neighbours  # (B, 25, 2)
         keys = self._keys(cells, labels[:, None])
-        place = torch.searchsorted(self.keys, keys).clamp_max(len(self.keys) - 1)
-        gap = self.points[place].to(points.dtype) - points[:, None]
+        index = torch.searchsorted(self.keys, keys).clamp_max(len(self.keys) - 1)
+        gap = self.points[index].to(points.dtype) - points[:, None]
         near = torch.hypot(*gap.unbind(-1)) <= radius[:, None]
-        return ((self.keys[place] == keys) & near).any(1)
+        return ((self.keys[index] == keys) & near).any(1)
 
     def with_points(self, points: Tensor, labels: Tensor) -> "PointGrid":
         """A grid that also holds these points (B, 2) of classes (B,)."""
         keys = self._keys(self._cells(points, labels), labels)
         keys, order = keys.sort()
-        grid = object.__new__(PointGrid)
-        grid.__dict__.update(self.__dict__)
+        larger = object.__new__(PointGrid)
+        larger.__dict__.update(self.__dict__)
         # Merge two sorted lists in one pass: a full sort would grow dear with N.
         new = torch.searchsorted(self.keys, keys) + torch.arange(len(keys), device=keys.device)
         is_new = torch.zeros(len(self.keys) + len(keys), dtype=torch.bool, device=keys.device)
@@ -69,8 +69,8 @@ class PointGrid:
             old = getattr(self, name)
             merged = old.new_empty(len(is_new), *old.shape[1:])
             merged[new], merged[~is_new] = added.to(old.dtype), old
-            setattr(grid, name, merged)
-        return grid
+            setattr(larger, name, merged)
+        return larger
 
     def _cells(self, points: Tensor, labels: Tensor) -> Tensor:
         offset = (points.double() - self.centers[labels]) / self.side[labels][:, None]
@@ -83,23 +83,14 @@ class PointGrid:
 
 
 def close_earlier(points: Tensor, labels: Tensor, radius: Tensor) -> Tensor:
-    """Entry (i, j): is j an earlier query of i's class within `radius` (B,) of i? (B, B) bool."""
+    """Entry (i, j): is j an earlier query of i's class within `radius` (B,) of i? (B, B) bool.
+
+    What `queen_ref.sequential.first_come` asks for, of points (B, 2) with labels (B,).
+
+    >>> close_earlier(torch.zeros(2, 2), torch.tensor([3, 3]), torch.ones(2))
+    tensor([[False, False],
+            [ True, False]])
+    """
     gap = points[:, None] - points
     near = torch.hypot(*gap.unbind(-1)) <= radius[:, None]
     return (near & (labels[:, None] == labels)).tril(-1)
-
-
-def first_come(close: Tensor, candidates: Tensor) -> Tensor:
-    """Which candidates (B,) would a one-by-one pass keep? Those close to no kept earlier one.
-
-    Everybody with no undecided earlier neighbour is decided at once; a few rounds do.
-
-    >>> close = torch.tensor([[0, 0, 0], [1, 0, 0], [0, 1, 0]]).bool()
-    >>> first_come(close, torch.ones(3).bool())
-    tensor([ True, False,  True])
-    """
-    kept, undecided = torch.zeros_like(candidates), candidates.clone()
-    while bool(undecided.any()):
-        kept |= undecided & ~(close & undecided).any(1)
-        undecided &= ~kept & ~(close & kept).any(1)
-    return kept

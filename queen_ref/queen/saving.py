@@ -4,19 +4,20 @@ Files are written by `torch.save` and read with `weights_only=True`: loading one
 code. A state that does not fit is refused with one line before anything is changed.
 """
 
-import os
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from queen_ref.cache import write_whole
 from queen_ref.checks import check_floats, check_number
-from queen_ref.models import build
+from queen_ref.models import Victim, build, check_shape, check_victim, device_of
+from queen_ref.queen.client import COUNTS, Client
 from queen_ref.queen.config import QueenConfig
-from queen_ref.queen.defense import Client, Queen
-from queen_ref.queen.features import Clusters, FeatureMap, module_device
+from queen_ref.queen.features import Clusters, FeatureMap
 from queen_ref.queen.fitting import Parts
 from queen_ref.queen.sensitivity import SensitivityLedger
 from queen_ref.queen.shadows import ShadowEnsemble
@@ -26,32 +27,42 @@ ENTRIES = {
     "version", "config", "seed", "shape", "centroids", "map_widths", "feature_map",
     "centers", "radii", "shadows", "clients", "logits",
 }  # fmt: skip
-COUNTS = {"queries", "inside", "recorded", "reversed"}
 
 
-def queen_state(queen: Queen) -> dict:
-    """`Queen.state_dict`: what `queen_from_state` needs beside the victim."""
+def queen_state(
+    victim: Victim, config: QueenConfig, seed: int, parts: Parts, clients: dict[str, Client]
+) -> dict[str, Any]:
+    """`Queen.state_dict`: all that is needed beside the victim, as plain numbers and CPU tensors.
+
+    >>> state = queen_state(victim, queen.config, queen.seed, queen.parts, queen.clients)
+    """
     return {
         "version": VERSION,
-        "config": asdict(queen.config),
-        "seed": queen.seed,
-        "shape": list(queen.shape),
-        "centroids": queen.centroids.cpu(),
-        "logits": _logits(queen.victim, queen.centroids).cpu(),
-        "map_widths": list(queen.feature_map.widths),
-        "feature_map": _cpu(queen.feature_map),
-        "centers": queen.clusters.centers.cpu(),
-        "radii": queen.clusters.radii.cpu(),
-        "shadows": [_cpu(shadow) for shadow in queen.shadows.models],
+        "config": asdict(config),
+        "seed": seed,
+        "shape": list(parts.shape),
+        "centroids": parts.centroids.cpu(),
+        "logits": _logits(victim, parts.centroids).cpu(),
+        "map_widths": list(parts.feature_map.widths),
+        "feature_map": _cpu(parts.feature_map),
+        "centers": parts.clusters.centers.cpu(),
+        "radii": parts.clusters.radii.cpu(),
+        "shadows": [_cpu(shadow) for shadow in parts.shadows.models],
         "clients": {
             name: {"ledger": client.ledger.state_dict(), "counts": dict(client.counts)}
-            for name, client in queen.clients.items()
+            for name, client in clients.items()
         },
     }
 
 
-def queen_from_state(victim, state: Any) -> Queen:
-    """Rebuild a defence for `victim`; `ValueError` for a state that is not one of ours."""
+def fitted_from(victim: Victim, state: Any) -> tuple[QueenConfig, int, Parts]:
+    """Configuration, seed and parts of a state, for the victim they were fitted to.
+
+    Errors: `ValueError` for a state that is not one of ours, or another victim's.
+
+    >>> config, seed, parts = fitted_from(victim, queen.state_dict())
+    """
+    check_victim(victim, "features", "head")
     if not isinstance(state, dict) or set(state) != ENTRIES:
         raise ValueError(f"state: expected a dict with {sorted(ENTRIES)}")
     if state["version"] != VERSION:
@@ -64,12 +75,12 @@ def queen_from_state(victim, state: Any) -> Queen:
 
     centroids = _tensor(state, "centroids", 2)
     classes, width = centroids.shape
-    device = module_device(victim, "cpu")
-    head = _logits(victim, centroids.to(device)) if _fits(victim, width) else None
-    if head is None or head.shape != (classes, classes):
+    device = device_of(victim, "cpu")
+    logits = _logits(victim, centroids.to(device)) if _fits(victim, width) else None
+    if logits is None or logits.shape != (classes, classes):
         raise ValueError(f"state: expected a victim of {classes} classes with {width} features")
     # Another victim would be defended with shadows and centers that are not its own.
-    if not torch.allclose(head.cpu(), _tensor(state, "logits", 2), rtol=1e-2, atol=1e-2):
+    if not torch.allclose(logits.cpu(), _tensor(state, "logits", 2), rtol=1e-2, atol=1e-2):
         raise ValueError("state: expected the victim it was fitted to, got another one")
     centers, radii = _tensor(state, "centers", 2), _tensor(state, "radii", 1)
     if centers.shape != (classes, 2) or radii.shape != (classes,):
@@ -86,35 +97,47 @@ def queen_from_state(victim, state: Any) -> Queen:
         raise ValueError("state: expected a shape (C, H, W) and a list of shadows")
     if len(shadow_states) != config.shadows:
         raise ValueError(f"state: expected {config.shadows} shadows, got {len(shadow_states)}")
-    shadows = [build(config.shadow_arch, tuple(shape), classes) for _ in shadow_states]
+    shape = check_shape(shape)
+    shadows = [build(config.shadow_arch, shape, classes) for _ in shadow_states]
     for shadow, weights in zip(shadows, shadow_states, strict=True):
         _load(shadow, weights, "shadows")
 
-    kind = centroids.dtype
-    parts = Parts(
-        tuple(shape),
-        centroids.to(device),
-        feature_map.to(device, kind).eval().requires_grad_(False),
-        Clusters(centers.to(device), radii.to(device)),
-        ShadowEnsemble([shadow.to(device, kind) for shadow in shadows]),
+    dtype = centroids.dtype
+    return (
+        config,
+        state["seed"],
+        Parts(
+            shape,
+            centroids.to(device),
+            feature_map.to(device, dtype).eval().requires_grad_(False),
+            Clusters(centers.to(device), radii.to(device)),
+            ShadowEnsemble([shadow.to(device, dtype) for shadow in shadows]),
+        ),
     )
-    queen = Queen(victim, config, state["seed"], parts)
-    if not isinstance(state["clients"], dict):
+
+
+def clients_from(
+    states: Any, new_ledger: Callable[[], SensitivityLedger], shared: bool
+) -> dict[str, Client]:
+    """The clients of a state by name.
+
+    Arguments: `states`, the state's entry "clients"; `new_ledger`, makes an empty one; `shared`,
+    whether all have one ledger. Errors: `ValueError` for an entry that does not fit.
+
+    >>> clients = clients_from(queen.state_dict()["clients"], queen.new_ledger, shared=False)
+    """
+    if not isinstance(states, dict):
         raise ValueError("state: expected the clients' ledgers by name")
-    for name, client in state["clients"].items():
-        queen.clients[name] = _client(queen, name, client)
-    if config.ledgers == "shared":
-        for client in queen.clients.values():
-            client.ledger = next(iter(queen.clients.values())).ledger
-    return queen
+    clients = {name: _client(name, state, new_ledger()) for name, state in states.items()}
+    if shared:
+        for client in clients.values():
+            client.ledger = next(iter(clients.values())).ledger
+    return clients
 
 
-def save(state: dict, path: str | Path) -> None:
-    """Write beside the file and rename: a killed process leaves the old file whole."""
-    path = Path(path)
-    part = path.with_name(path.name + ".part")
-    torch.save(state, part)
-    os.replace(part, path)
+def save(state: dict[str, Any], path: str | Path) -> None:
+    """Write the file whole: a killed process leaves the old one."""
+    write_whole(path, lambda file: torch.save(state, file))
 
 
 def load(path: str | Path) -> Any:
@@ -128,30 +151,23 @@ def load(path: str | Path) -> Any:
         raise ValueError(f"state: expected a file written by Queen.save ({what})") from error
 
 
-def _client(queen: Queen, name: Any, state: Any) -> Client:
-    if (
-        not isinstance(name, str)
-        or not isinstance(state, dict)
-        or set(state)
-        != {
-            "ledger",
-            "counts",
-        }
-    ):
+def _client(name: Any, state: Any, ledger: SensitivityLedger) -> Client:
+    whole = isinstance(state, dict) and set(state) == {"ledger", "counts"}
+    if not isinstance(name, str) or not whole:
         raise ValueError("state: expected a ledger and counts for every client's name")
     counts = state["counts"]
-    if not isinstance(counts, dict) or set(counts) != COUNTS or not _ints(list(counts.values())):
+    fits = isinstance(counts, dict) and set(counts) == set(COUNTS)
+    if not fits or not _ints(list(counts.values())):
         raise ValueError(f"state: expected the counts {sorted(COUNTS)} of client {name!r}")
-    ledger: SensitivityLedger = queen.new_ledger()
     ledger.load_state_dict(state["ledger"])
     return Client(ledger, dict(counts))
 
 
-def _cpu(module: torch.nn.Module) -> dict[str, Tensor]:
+def _cpu(module: nn.Module) -> dict[str, Tensor]:
     return {name: value.cpu().clone() for name, value in module.state_dict().items()}
 
 
-def _load(module: torch.nn.Module, weights: Any, name: str) -> None:
+def _load(module: nn.Module, weights: Any, name: str) -> None:
     wanted = module.state_dict()
     if not isinstance(weights, dict) or set(weights) != set(wanted):
         raise ValueError(f"state: expected other weights in {name}")
@@ -164,7 +180,7 @@ def _load(module: torch.nn.Module, weights: Any, name: str) -> None:
     module.load_state_dict(weights)
 
 
-def _tensor(state: dict, name: str, ndim: int) -> Tensor:
+def _tensor(state: dict[str, Any], name: str, ndim: int) -> Tensor:
     check_floats(f"state: {name}", state[name])
     if state[name].ndim != ndim:
         raise ValueError(f"state: expected {name} with {ndim} dimensions")
@@ -176,11 +192,10 @@ def _ints(values: Any) -> bool:
 
 
 @torch.no_grad()
-def _logits(victim, centroids: Tensor) -> Tensor:
+def _logits(victim: Victim, centroids: Tensor) -> Tensor:
     """The victim's logits (K, K) at its own centroids: enough to know it by."""
     return victim.head(centroids)
 
 
-def _fits(victim, width: int) -> bool:
-    head = getattr(victim, "head", None)
-    return getattr(head, "in_features", width) == width
+def _fits(victim: Victim, width: int) -> bool:
+    return getattr(victim.head, "in_features", width) == width

@@ -25,13 +25,15 @@ The rules are sequential: a query's fate depends on those before it. Read as a l
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from queen_ref.checks import check_choice, check_floats, check_labels, check_number
-from queen_ref.queen.history import history_from, ledger_state
-from queen_ref.queen.point_grid import PointGrid, close_earlier, first_come
+from queen_ref.queen.history import History, history_from
+from queen_ref.queen.point_grid import PointGrid, close_earlier
+from queen_ref.sequential import first_come
 
 CHUNK = 512  # queries judged at once: the in-batch comparison is quadratic in it
 
@@ -46,17 +48,22 @@ def single_query_sensitivity(
     >>> single_query_sensitivity(torch.tensor([0.0, 1.0, 3.0]), 1.0)
     tensor([0.9214, 0.5000, 0.0023])
     """
-    given = [v for v in (distance, radius) if torch.is_tensor(v) and v.is_floating_point()]
+    given = [v for v in (distance, radius) if isinstance(v, Tensor) and v.is_floating_point()]
     # A plain number takes the tensor's precision: rounded to another, it would move the rim.
     dtype = given[0].dtype if len(given) == 1 else None
     distance, radius = (
-        v if torch.is_tensor(v) else torch.as_tensor(v, dtype=dtype) for v in (distance, radius)
+        v if isinstance(v, Tensor) else torch.as_tensor(v, dtype=dtype) for v in (distance, radius)
     )
     check_number("alpha", alpha, low=0, above=True)
     if not bool((distance >= 0).all()):
         raise ValueError("distance: expected non-negative numbers")
     if not bool((radius > 0).all() & radius.isfinite().all()):
         raise ValueError("radius: expected positive finite numbers")
+    return sensitivity(distance, radius, alpha)
+
+
+def sensitivity(distance: Tensor, radius: Tensor, alpha: float) -> Tensor:
+    """`single_query_sensitivity` of numbers that are known to be good: nothing is checked."""
     return 0.5 * torch.erfc(alpha * (distance - radius) / radius)
 
 
@@ -119,7 +126,7 @@ class SensitivityLedger:
         )
         self.cqs = torch.zeros_like(self.sensitive)
         self.recorded = torch.zeros(len(centers), dtype=torch.long, device=centers.device)
-        self.grid = PointGrid(self.centers, self.sensitive, self.spacing)
+        self.point_grid = self._no_points()
 
     @property
     def num_classes(self) -> int:
@@ -128,7 +135,7 @@ class SensitivityLedger:
     @property
     def points(self) -> tuple[Tensor, Tensor]:
         """Recorded points (N, 2) and their classes (N,)."""
-        return self.grid.points, self.grid.labels
+        return self.point_grid.points, self.point_grid.labels
 
     @property
     def capacity(self) -> Tensor:
@@ -153,28 +160,31 @@ class SensitivityLedger:
         check_labels(labels, len(points), self.num_classes)
         if labels.device != points.device:
             raise ValueError(f"labels: expected a tensor on {points.device}, got {labels.device}")
-        parts = [
-            self._observe(*part)
-            for part in zip(points.detach().split(CHUNK), labels.long().split(CHUNK), strict=True)
-        ]
-        return Verdict(*(torch.cat(column) for column in zip(*parts, strict=True)))
+        return self.judge(points, labels)
 
-    def _observe(self, points: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        kind = points.dtype
-        radius, spacing = self.sensitive.to(kind)[labels], self.spacing.to(kind)[labels]
-        distance = torch.hypot(*(points - self.centers.to(kind)[labels]).unbind(1))
+    def judge(self, points: Tensor, labels: Tensor) -> Verdict:
+        """`observe` for points and labels that are known to be good: nothing is checked."""
+        chunks = zip(points.detach().split(CHUNK), labels.long().split(CHUNK), strict=True)
+        judged = [self._judge_chunk(*chunk) for chunk in chunks]
+        return Verdict(*(torch.cat(column) for column in zip(*judged, strict=True)))
+
+    def _judge_chunk(self, points: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        dtype = points.dtype
+        radius, spacing = self.sensitive.to(dtype)[labels], self.spacing.to(dtype)[labels]
+        distance = torch.hypot(*(points - self.centers.to(dtype)[labels]).unbind(1))
         inside = distance < radius
         novel, reverse = torch.zeros_like(inside), torch.zeros_like(inside)
 
         rows = inside.nonzero().flatten()
         if len(rows):
-            rows = rows[~self.grid.any_within(points[rows], labels[rows], spacing[rows])]
+            known = self.point_grid.any_within(points[rows], labels[rows], spacing[rows])
+            rows = rows[~known]
         if len(rows) == 0:
             return inside, novel, reverse
 
         # From here on only queries that are far from everything recorded before this batch.
         z, k = points[rows], labels[rows]
-        sqs = single_query_sensitivity(distance[rows], radius[rows], self.alpha)
+        sqs = sensitivity(distance[rows], radius[rows], self.alpha)
         share = (sqs * spacing[rows] / radius[rows]).double() ** 2
         close = close_earlier(z, k, spacing[rows])
         kept = first_come(close, candidates=self.cqs[k] <= self.threshold)
@@ -184,7 +194,7 @@ class SensitivityLedger:
         novel[rows] = still_novel
         reverse[rows] = still_novel & ~record
         if bool(record.any()):
-            self.grid = self.grid.with_points(z[record].double(), k[record])
+            self.point_grid = self.point_grid.with_points(z[record].double(), k[record])
             self.recorded = self.recorded + torch.bincount(k[record], minlength=self.num_classes)
             self.cqs = cqs
         return inside, novel, reverse
@@ -206,24 +216,32 @@ class SensitivityLedger:
         record[spent] = True
         return record, self.cqs.new_tensor(cqs)
 
-    def state_dict(self) -> dict:
+    def state_dict(self) -> dict[str, Any]:
         """Everything needed to go on elsewhere: plain numbers and CPU tensors."""
-        return ledger_state(self)
+        points, labels = self.points
+        return {
+            "settings": dict(self.settings),
+            "centers": self.centers.cpu(),
+            "sensitive": self.sensitive.cpu(),
+            "cqs": self.cqs.cpu(),
+            "points": points.cpu(),
+            "labels": labels.cpu(),
+        }
 
-    def load_state_dict(self, state: dict) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over a saved history. It must come from the same regions and settings.
 
         Errors: `ValueError` that says what does not fit; then this ledger stays as it was.
         """
-        self.restore(history_from(state, self))
+        self.restore(history_from(state, self.state_dict(), self.capacity, self._no_points()))
 
-    def snapshot(self) -> tuple:
-        """The history as it is now (CQS, counts, points), for `restore`.
+    def snapshot(self) -> History:
+        """The history as it is now, for `restore`. Costs nothing."""
+        return History(self.cqs, self.recorded, self.point_grid)
 
-        Cheap: nothing of it is ever changed in place.
-        """
-        return self.cqs, self.recorded, self.grid
-
-    def restore(self, snapshot: tuple) -> None:
+    def restore(self, history: History) -> None:
         """Go back to a snapshot."""
-        self.cqs, self.recorded, self.grid = snapshot
+        self.cqs, self.recorded, self.point_grid = history
+
+    def _no_points(self) -> PointGrid:
+        return PointGrid(self.centers, self.sensitive, self.spacing)

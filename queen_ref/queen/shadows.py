@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from queen_ref.checks import check_number
-from queen_ref.models import build
+from queen_ref.models import build, shape_of
 from queen_ref.progress import progress
 from queen_ref.training.fit import batches
 
@@ -46,14 +46,14 @@ def train_shadow(
     shuffle = torch.Generator().manual_seed(seed)
     exam = torch.randperm(len(images), generator=shuffle)[:EXAM]
     exam_images, exam_labels = images[exam].to(device), labels[exam].to(device)
-    steps = torch.optim.SGD(model.parameters(), lr=lr, momentum=0.9, weight_decay=1e-4)
+    optimizer = torch.optim.SGD(model.parameters(), lr=lr, momentum=0.9, weight_decay=1e-4)
     for _ in range(epochs):
         for rows in batches(len(images), batch_size, shuffle):
             model.train()
             loss = F.cross_entropy(model(images[rows].to(device)), labels[rows].to(device))
-            steps.zero_grad()
+            optimizer.zero_grad()
             loss.backward()
-            steps.step()
+            optimizer.step()
             model.eval()
             if stop_at is not None and _accuracy(model, exam_images, exam_labels) >= stop_at:
                 return model
@@ -81,17 +81,21 @@ class ShadowEnsemble(nn.Module):
         arch: str = "small_cnn",
         seed: int = 0,
         device: torch.device | str | None = None,
-        **training,
+        stop_at: float | None = 0.5,
+        epochs: int = 5,
+        batch_size: int = 256,
+        lr: float = 0.01,
     ) -> "ShadowEnsemble":
-        """Train `count` shadows that differ by seed; `training` goes to `train_shadow`."""
+        """Train `count` shadows that differ by seed; the last four as for `train_shadow`."""
         check_number("count", count, low=1, integer=True)
         device = images.device if device is None else device
-        models = []
+        models: list[nn.Module] = []
         for number in progress(range(count), desc="shadows"):
             own = 1000 * (seed + 1) + number
-            model = build(arch, tuple(images.shape[1:]), num_classes, seed=own)
-            model = model.to(device, images.dtype)
-            models.append(train_shadow(model, images, labels, seed=own, **training))
+            model = build(arch, shape_of(images), num_classes, seed=own).to(device, images.dtype)
+            models.append(
+                train_shadow(model, images, labels, stop_at, epochs, batch_size, lr, seed=own)
+            )
         return cls(models)
 
     def __len__(self) -> int:
@@ -120,7 +124,7 @@ class ShadowEnsemble(nn.Module):
 
         Each shadow runs once, on the images that chose it.
         """
-        total = None
+        total: Tensor | None = None
         for number, model in enumerate(self.models):
             rows = chosen[:, number].nonzero().flatten()
             if len(rows) == 0:
@@ -129,6 +133,8 @@ class ShadowEnsemble(nn.Module):
             if total is None:
                 total = answers.new_zeros(len(images), answers.shape[1])
             total.index_add_(0, rows, answers)
+        if total is None:
+            raise ValueError("chosen: expected at least one shadow for every image, got none")
         return total / chosen.sum(1, keepdim=True)
 
 
@@ -140,8 +146,8 @@ def fingerprint(images: Tensor) -> Tensor:
     """
     integer = {2: torch.int16, 4: torch.int32, 8: torch.int64}[images.element_size()]
     words = images.flatten(1).contiguous().view(integer).long()
-    random = torch.Generator().manual_seed(0)
-    weights = torch.randint(-(2**62), 2**62, (words.shape[1],), generator=random) * 2 + 1
+    generator = torch.Generator().manual_seed(0)
+    weights = torch.randint(-(2**62), 2**62, (words.shape[1],), generator=generator) * 2 + 1
     return (words * weights.to(images.device)).sum(1)
 
 

@@ -18,7 +18,7 @@ Neither knows p, the thief's model. A few weak models, the shadows, stand in for
 import torch
 from torch import Tensor
 
-from queen_ref.checks import check_choice, check_floats, check_probabilities
+from queen_ref.checks import check_choice, check_floats, check_kind, check_probabilities
 
 METHODS = ("cosine", "exact")
 
@@ -35,9 +35,14 @@ def reverse_gradient(victim_probs: Tensor, shadow_probs: Tensor, method: str = "
     """
     check_choice("method", method, METHODS)
     check_pair(victim_probs, shadow_probs)
+    return reversed_answer(victim_probs, shadow_probs, method)
+
+
+def reversed_answer(victim_probs: Tensor, shadow_probs: Tensor, method: str) -> Tensor:
+    """`reverse_gradient` of probabilities that are known to be good: nothing is checked."""
     if method == "cosine":
-        return nearest_in_angle(2 * shadow_probs - victim_probs)
-    step = reversal_step(victim_probs, shadow_probs)[:, None]
+        return angular_projection(2 * shadow_probs - victim_probs)
+    step = _step(victim_probs, shadow_probs)[:, None]
     answer = shadow_probs + step * (shadow_probs - victim_probs)
     answer = answer.clamp_min(0)  # the entry that bounds lambda may be -1e-9 instead of 0
     return answer / answer.sum(1, keepdim=True)
@@ -53,6 +58,11 @@ def nearest_in_angle(target: Tensor) -> Tensor:
             [0.0000, 1.0000, 0.0000]])
     """
     check_floats("target", target)
+    return angular_projection(target)
+
+
+def angular_projection(target: Tensor) -> Tensor:
+    """`nearest_in_angle` of numbers that are known to be finite: nothing is checked."""
     positive = target.clamp_min(0)
     total = positive.sum(1, keepdim=True)
     vertex = torch.zeros_like(target).scatter_(1, target.argmax(1, keepdim=True), 1.0)
@@ -69,6 +79,10 @@ def reversal_step(victim_probs: Tensor, shadow_probs: Tensor) -> Tensor:
     tensor([0.5000])
     """
     check_pair(victim_probs, shadow_probs)
+    return _step(victim_probs, shadow_probs)
+
+
+def _step(victim_probs: Tensor, shadow_probs: Tensor) -> Tensor:
     gap = victim_probs - shadow_probs
     limit = torch.where(gap > 0, shadow_probs / gap, torch.inf)
     return limit.amin(1).clamp(0, 1)
@@ -83,4 +97,4 @@ def check_pair(victim_probs: Tensor, shadow_probs: Tensor) -> None:
             f"shadow_probs: expected shape {tuple(victim_probs.shape)}, "
             f"got {tuple(shadow_probs.shape)}"
         )
-    check_floats("shadow_probs", shadow_probs, victim_probs.dtype, victim_probs.device)
+    check_kind("shadow_probs", shadow_probs, victim_probs.dtype, victim_probs.device)

@@ -16,7 +16,7 @@ from torch import Tensor
 def augment(images: Tensor, generator: torch.Generator) -> Tensor:
     """Images (B, C, H, W) under random crops, colour images also mirrored; same shape and device.
 
-    `generator` draws on the CPU whatever the device, so a seed means the same everywhere.
+    Arguments: `generator`, the CPU's whatever the device, so a seed means the same everywhere.
 
     >>> augment(images, torch.Generator().manual_seed(0)).shape == images.shape
     True

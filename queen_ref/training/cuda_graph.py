@@ -13,28 +13,28 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-# Steps before the recording. Libraries choose their kernels in them, the optimiser its buffers.
+# Steps before the recording. Libraries choose their kernels in them, the optimizer its buffers.
 WARM_UP = 3
 
 Step = Callable[..., None]
 
 
-class Replay:
+class GraphedStep:
     """`step(*inputs)`, recorded after `WARM_UP` calls and replayed from then on.
 
     Arguments: `step`, which returns nothing, waits for no result and draws nothing at random on
     the CPU; `recorder`, see `CudaRecorder`. Inputs of another shape than the first ones, such as a
     last batch, take the step itself.
 
-    >>> step = Replay(lambda x: total.add_(x.sum()), CudaRecorder())    # doctest: +SKIP
-    >>> for batch in images.split(128): step(batch)                     # doctest: +SKIP
+    >>> step = GraphedStep(lambda x: total.add_(x.sum()), CudaRecorder())    # doctest: +SKIP
+    >>> for batch in images.split(128): step(batch)                          # doctest: +SKIP
     """
 
     def __init__(self, step: Step, recorder: "CudaRecorder"):
         self.step, self.recorder, self.calls = step, recorder, 0
         self.shapes: list[torch.Size] = []
-        self.inputs: list[Tensor] = []
-        self.again: Callable[[], None] | None = None
+        self.static_inputs: list[Tensor] = []
+        self.replay: Callable[[], None] | None = None
 
     def __call__(self, *inputs: Tensor) -> None:
         shapes = [value.shape for value in inputs]
@@ -44,19 +44,19 @@ class Replay:
             return
         self.calls += 1
         if self.calls <= WARM_UP:
-            with self.recorder.aside():
+            with self.recorder.side_stream():
                 self.step(*inputs)
             return
-        if self.again is None:
-            self.inputs = [value.clone() for value in inputs]
-            self.again = self.recorder.record(lambda: self.step(*self.inputs))
-        for here, value in zip(self.inputs, inputs, strict=True):
-            here.copy_(value)
-        self.again()
+        if self.replay is None:
+            self.static_inputs = [value.clone() for value in inputs]
+            self.replay = self.recorder.record(lambda: self.step(*self.static_inputs))
+        for static, value in zip(self.static_inputs, inputs, strict=True):
+            static.copy_(value)
+        self.replay()
 
     def forget(self) -> None:
         """Record anew at the next call: something that is a constant in the step has changed."""
-        self.inputs, self.again = [], None
+        self.static_inputs, self.replay = [], None
 
 
 class CudaRecorder:
@@ -66,11 +66,12 @@ class CudaRecorder:
     <bound method CUDAGraph.replay ...>
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.stream = torch.cuda.Stream()
 
     @contextmanager
-    def aside(self) -> Iterator[None]:
+    def side_stream(self) -> Iterator[None]:
+        """Run what is inside on the recorder's stream, after all that was begun before it."""
         self.stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self.stream):
             yield

@@ -17,17 +17,13 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler, StepLR
 
-from queen_ref.checks import (
-    check_choice,
-    check_images,
-    check_labels,
-    check_number,
-    check_probabilities,
-)
+from queen_ref.checks import check_choice, check_images, check_labels, check_probabilities
 from queen_ref.progress import progress
-from queen_ref.training.augmentation import augment as augmented
-from queen_ref.training.cuda_graph import Replay, recorder_for
+from queen_ref.training.augmentation import augment
+from queen_ref.training.cuda_graph import GraphedStep, recorder_for
+from queen_ref.training.recipe import DEFAULT, Recipe, check_recipe
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 
@@ -36,33 +32,28 @@ def fit(
     model: nn.Module,
     images: Tensor,
     targets: Tensor,
-    epochs: int = 10,
-    batch_size: int = 64,
-    lr: float = 0.05,
-    momentum: float = 0.9,
-    weight_decay: float = 5e-4,
-    schedule: str = "cosine",
+    recipe: Recipe = DEFAULT,
+    *,
     seed: int = 0,
     after_epoch: Callable[[int, nn.Module], None] | None = None,
     desc: str = "training",
-    also: nn.Module | None = None,
+    second_loss: nn.Module | None = None,
     loss: Callable[[Tensor, Tensor], Tensor] = F.cross_entropy,
-    augment: bool = False,
     precision: str = "auto",
 ) -> list[float]:
     """Train `model` in place with SGD; return the mean loss of every epoch.
 
-    Arguments: `images` (N, C, H, W); `targets` (N,) integers or (N, K) probabilities;
-    `schedule` "cosine" (to zero), "step" (halved every ten epochs) or "constant";
-    `after_epoch(epoch, model)` is called after each one; `also`, a second loss `also(model)`,
-    is added at every step and its weights are trained along; `loss(logits, targets)` replaces
-    the cross-entropy; `augment` crops and mirrors at random, see `queen_ref.training.augmentation`;
-    `precision` of the forward pass "float32", "bfloat16" (weights and loss stay float32) or
-    "auto": bfloat16 on a GPU. Batches move to the model's device.
+    Arguments: `images` (N, C, H, W); `targets` (N,) integers or (N, K) probabilities; `recipe`,
+    all but its `model`, which is here already; `seed` of the shuffles and the augmentation;
+    `after_epoch(epoch, model)`, called after each one; `desc`, the words at the progress bar;
+    `second_loss(model)`, added at every step, its own weights trained along;
+    `loss(logits, targets)` in place of the cross-entropy; `precision` of the forward pass,
+    "float32", "bfloat16" (weights and loss stay float32) or "auto": bfloat16 on a GPU. Batches
+    move to the model's device.
     Errors: `ValueError` for images, targets or settings that do not fit.
 
     >>> model = qr.models.build("small_cnn", (1, 28, 28), num_classes=10, seed=0)
-    >>> losses = fit(model, images, labels, epochs=5, seed=0)
+    >>> losses = fit(model, images, labels, Recipe(epochs=5), seed=0)
     """
     check_images(images)
     if targets.is_floating_point():
@@ -71,15 +62,16 @@ def fit(
         check_labels(targets, len(images))
     if len(targets) != len(images):
         raise ValueError(f"targets: expected {len(images)} rows, got {len(targets)}")
-    check_number("epochs", epochs, low=1, integer=True)
-    check_number("batch_size", batch_size, low=1, integer=True)
+    check_recipe(recipe)
     check_choice("precision", precision, PRECISIONS)
 
     device = next(model.parameters()).device
     half = precision == "bfloat16" or (precision == "auto" and device.type == "cuda")
-    weights = [*model.parameters(), *(also.parameters() if also is not None else ())]
-    optimiser = torch.optim.SGD(weights, lr=lr, momentum=momentum, weight_decay=weight_decay)
-    scheduler = make_schedule(optimiser, schedule, epochs)
+    weights = [*model.parameters(), *(second_loss.parameters() if second_loss is not None else ())]
+    optimizer = torch.optim.SGD(
+        weights, lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay
+    )
+    scheduler = make_schedule(optimizer, recipe.schedule, recipe.epochs)
     shuffle = torch.Generator().manual_seed(seed)
     model.to(memory_format=torch.channels_last)  # convolutions train a third faster that way
     total = torch.zeros((), device=device)
@@ -87,33 +79,34 @@ def fit(
     def step(batch: Tensor, target: Tensor) -> None:
         with torch.autocast(device.type, torch.bfloat16, enabled=half, cache_enabled=False):
             logits = model(batch)
-            extra = also(model) if also is not None else 0.0
+            extra = second_loss(model) if second_loss is not None else 0.0
         if half:
             logits = logits.float()  # a difference of probabilities needs its digits
         step_loss = loss(logits, target) + extra  # soft or hard: one call
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         step_loss.backward()
-        optimiser.step()
+        optimizer.step()
         total.add_(step_loss.detach() * len(batch))
 
     # A second loss draws at random, another loss may wait for a result: neither can be recorded.
-    plain = also is None and loss is F.cross_entropy
+    plain = second_loss is None and loss is F.cross_entropy
     recorder = recorder_for(device) if plain else None
-    take_step = Replay(step, recorder) if recorder is not None else step
+    graphed = GraphedStep(step, recorder) if recorder is not None else None
+    take_step = graphed or step
     losses = []
-    for epoch in progress(range(epochs), desc=desc):
+    for epoch in progress(range(recipe.epochs), desc=desc):
         model.train()
         total.zero_()
-        for rows in batches(len(images), batch_size, shuffle, images.device):
+        for rows in batches(len(images), recipe.batch_size, shuffle, images.device):
             batch, target = images[rows].to(device), targets[rows.to(targets.device)].to(device)
-            if augment:
-                batch = augmented(batch, shuffle)
+            if recipe.augment:
+                batch = augment(batch, shuffle)
             take_step(batch, target)
         rates = scheduler.get_last_lr()
         scheduler.step()
-        if recorder is not None and scheduler.get_last_lr() != rates:
-            optimiser.zero_grad()
-            take_step.forget()
+        if graphed is not None and scheduler.get_last_lr() != rates:
+            optimizer.zero_grad()
+            graphed.forget()
         losses.append(float(total) / len(images))
         model.eval()
         if after_epoch is not None:
@@ -140,12 +133,10 @@ def batches(
     return tuple(rows)
 
 
-def make_schedule(optimiser: torch.optim.Optimizer, schedule: str, epochs: int):
-    """The learning rate over the epochs: "cosine", "step" or "constant"."""
+def make_schedule(optimizer: torch.optim.Optimizer, schedule: str, epochs: int) -> LRScheduler:
+    """The learning rate over the epochs: "cosine", "step" or "constant", as in a `Recipe`."""
     if schedule == "cosine":
-        return torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, T_max=epochs)
+        return CosineAnnealingLR(optimizer, T_max=epochs)
     if schedule == "step":
-        return torch.optim.lr_scheduler.StepLR(optimiser, step_size=10, gamma=0.5)
-    if schedule == "constant":
-        return torch.optim.lr_scheduler.ConstantLR(optimiser, factor=1.0)
-    raise ValueError(f"schedule: expected 'cosine', 'step' or 'constant', got {schedule!r}")
+        return StepLR(optimizer, step_size=10, gamma=0.5)
+    return ConstantLR(optimizer, factor=1.0)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from queen_book.explorers import budget as budget_explorer
 from queen_book.figures.fates import FATES
-from queen_book.figures.thresholds import threshold_film
+from queen_book.figures.thresholds import plot_threshold_film
 from queen_ref import SensitivityLedger
 from queen_ref.queen.features import Clusters
 
@@ -46,7 +46,7 @@ def numbers(line: str) -> list[int]:
 @given(budget=st.integers(1, MOST), threshold=st.sampled_from(THRESHOLDS))
 def test_the_counts_are_those_of_a_fresh_ledger(client, budget, threshold):
     points, labels, clusters = client
-    svg, line = budget_explorer.draw(RUNS, *client, threshold, budget)
+    svg, line = budget_explorer.svg(RUNS, *client, threshold, budget)
     ledger = SensitivityLedger(clusters.centers, clusters.radii, threshold=threshold)
     verdict = ledger.observe(points[:budget], labels[:budget])
     outside, not_novel, recorded, turned = numbers(line)
@@ -57,13 +57,13 @@ def test_the_counts_are_those_of_a_fresh_ledger(client, budget, threshold):
 
 @pytest.mark.parametrize("threshold", THRESHOLDS)
 def test_at_a_measured_budget_it_shows_the_mean_over_the_seeds(client, threshold):
-    _, line = budget_explorer.draw(RUNS, *client, threshold, 200)
+    _, line = budget_explorer.svg(RUNS, *client, threshold, 200)
     assert f"Substitute: {0.5 + threshold + 0.1 + 0.005:.3f} (measured)" in line
 
 
 def test_between_budgets_it_says_so(client):
-    assert "(between the measured budgets)" in budget_explorer.draw(RUNS, *client, 0.2, 100)[1]
-    assert "smallest measured budget, 50" in budget_explorer.draw(RUNS, *client, 0.2, 7)[1]
+    assert "(between the measured budgets)" in budget_explorer.svg(RUNS, *client, 0.2, 100)[1]
+    assert "smallest measured budget, 50" in budget_explorer.svg(RUNS, *client, 0.2, 7)[1]
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_between_budgets_it_says_so(client):
 )
 def test_what_was_not_measured_is_refused(client, threshold, budget, wrong):
     with pytest.raises(ValueError, match=f"{wrong}: expected"):
-        budget_explorer.draw(RUNS, *client, threshold, budget)
+        budget_explorer.svg(RUNS, *client, threshold, budget)
 
 
 def test_a_slider_redraws(client):
@@ -85,7 +85,7 @@ def test_a_slider_redraws(client):
 
 
 def test_the_film_has_a_frame_for_each_threshold_and_starts_with_the_highest():
-    fig = threshold_film(RUNS, USERS, [run for run in RUNS if run["threshold"] == 0.2])
+    fig = plot_threshold_film(RUNS, USERS, [run for run in RUNS if run["threshold"] == 0.2])
     assert [frame.name for frame in fig.frames] == ["0.2", "0.02"]
     thief, fresh, covered = fig.frames[1].data
     assert np.allclose(thief.y, [0.55, 0.625, 0.825]) and list(thief.x) == list(BUDGETS)
@@ -94,4 +94,4 @@ def test_the_film_has_a_frame_for_each_threshold_and_starts_with_the_highest():
 
 def test_a_threshold_without_honest_users_is_refused():
     with pytest.raises(ValueError, match="each with honest users"):
-        threshold_film(RUNS, USERS[:2], RUNS)
+        plot_threshold_film(RUNS, USERS[:2], RUNS)

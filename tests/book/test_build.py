@@ -1,6 +1,7 @@
 """book/tools/build.py: what it says when a chapter fails."""
 
 import importlib.util
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -41,6 +42,21 @@ def test_a_chapter_is_executed_and_a_failure_reported_once(build, tmp_path, caps
     said = capsys.readouterr().err
     assert said.count("AssertionError: wrong") == (not fine)
     assert "\x1b" not in said and "nbclient" not in said
+
+
+def test_finished_chapters_are_counted_with_their_seconds(build, monkeypatch, capsys):
+    chapters = len(list(ROOT.glob("notebooks/[0-9][0-9]_*.md")))
+    monkeypatch.setattr(build, "ProcessPoolExecutor", ThreadPoolExecutor)
+    monkeypatch.setattr(build, "execute", lambda path: path.stem != "03_sensitivity")
+    assert build.execute_notebooks() == ["03_sensitivity"]
+    lines = [
+        line for line in capsys.readouterr().out.splitlines() if " of " in line and ": 0" in line
+    ]
+    assert [line.split(":")[0] for line in lines] == [
+        f"{n} of {chapters}" for n in range(1, chapters + 1)
+    ]
+    failed = [line for line in lines if "FAILED after 0 s" in line]
+    assert len(failed) == 1 and "03_sensitivity" in failed[0]
 
 
 @pytest.mark.parametrize("name", ["", "notebooks/nothing"])

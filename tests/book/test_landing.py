@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from queen_book.figures.landing import NAMES, THIEVES, stolen_film
+from queen_book.figures.landing import NAMES, THIEVES, plot_stolen_film
 from queen_ref import arena
 from queen_ref.attacks import ATTACKS
 from queen_ref.defenses import DEFENSES
@@ -22,7 +22,7 @@ def test_everything_in_the_arena_has_a_name():
 
 
 def test_a_frame_shows_what_was_recorded(rows):
-    fig = stolen_film(rows)
+    fig = plot_stolen_film(rows)
     frames = {frame.name: frame.data for frame in fig.frames}
     assert len(frames) == len({row["defense"] for row in rows})
     bars, line, missing = frames["ModelGuard-W"]
@@ -36,7 +36,7 @@ def test_a_frame_shows_what_was_recorded(rows):
 
 def test_the_labels_of_a_defence_that_keeps_them_are_those_of_top1(rows):
     def bar(defense, attack):
-        frame = next(f for f in stolen_film(rows).frames if f.name == NAMES[defense])
+        frame = next(f for f in plot_stolen_film(rows).frames if f.name == NAMES[defense])
         return dict(zip(frame.data[0].y, frame.data[0].x, strict=True))[THIEVES[attack]]
 
     assert bar("modelguard-w", "top1") == bar("mad", "top1") == bar("top1", "naive")
@@ -44,21 +44,21 @@ def test_the_labels_of_a_defence_that_keeps_them_are_those_of_top1(rows):
 
 
 def test_where_there_is_no_defence_there_is_nothing_to_undo(rows):
-    frame = next(f for f in stolen_film(rows).frames if f.name == "no defence")
+    frame = next(f for f in plot_stolen_film(rows).frames if f.name == "no defence")
     bars, _, missing = frame.data
     empty = {y for y, x in zip(bars.y, bars.x, strict=True) if x is None}
     assert set(missing.y) == empty == {THIEVES[name] for name in ("ddae", "ddae+", "bayes")}
 
 
 def test_the_figure_begins_with_the_chosen_defence(rows):
-    fig = stolen_film(rows, first="mad")
+    fig = plot_stolen_film(rows, first="mad")
     slider = fig.layout.sliders[0]
     assert slider.steps[slider.active].label == "MAD"
     assert fig.data[0].x == fig.frames[slider.active].data[0].x
     with pytest.raises(ValueError, match="first"):
-        stolen_film(rows, first="moat")
+        plot_stolen_film(rows, first="moat")
 
 
 def test_one_defence_is_nothing_to_choose_from(rows):
     with pytest.raises(ValueError, match="two defences"):
-        stolen_film([row for row in rows if row["defense"] == "none"])
+        plot_stolen_film([row for row in rows if row["defense"] == "none"])

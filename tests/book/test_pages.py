@@ -14,12 +14,13 @@ import subprocess
 import sys
 import threading
 import time
-import tomllib
 import urllib.parse
 from pathlib import Path
 
 import pytest
 import yaml
+
+import queen_ref as qr
 
 pytestmark = pytest.mark.book
 
@@ -152,7 +153,7 @@ def check_figures(browser) -> int:
         svg = figure.find_element("css selector", ".main-svg")
         assert svg.size["width"] > 100 and svg.size["height"] > 100, f"not drawn: {label}"
     plots = browser.find_elements("css selector", ".plotly-graph-div")
-    assert len(plots) == len(figures), "a plotly figure was not shown by queen_ref.plots.show"
+    assert len(plots) == len(figures), "a plotly figure was not shown by queen_book.chapter.show"
     return len(figures)
 
 
@@ -362,5 +363,4 @@ def test_one_page_can_be_built_while_it_is_written():
 
 
 def test_footer_names_the_version():
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    assert f"QUEEN-ref {version}" in (HTML / f"{toc_pages()[0]}.html").read_text()
+    assert f"QUEEN-ref {qr.__version__}" in (HTML / f"{toc_pages()[0]}.html").read_text()

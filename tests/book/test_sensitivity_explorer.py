@@ -11,7 +11,7 @@ import torch
 
 from queen_book.explorers import sensitivity as explorer
 from queen_book.figures.fates import DEFAULTS, FATES, SETTINGS, query_fates
-from queen_book.figures.ledger import ledger_film, settings_figure
+from queen_book.figures.ledger import plot_ledger_film, plot_settings
 from queen_ref import SensitivityLedger
 from queen_ref.queen.features import Clusters
 
@@ -87,7 +87,7 @@ def test_every_end_of_every_slider_draws(client):
 
 
 def test_the_picture_is_svg_that_fetches_nothing(client):
-    svg, found = explorer.draw(*client, threshold=0.02)
+    svg, found = explorer.svg(*client, threshold=0.02)
     root = ET.fromstring(svg)
     assert root.get("aria-label") and "background:#fff" in root.get("style")
     assert list(found.values()) == counts(client, threshold=0.02)
@@ -105,7 +105,7 @@ def test_a_redraw_is_one_pass_and_no_element_a_query(client, monkeypatch):
         return observe(ledger, points, labels)
 
     monkeypatch.setattr(SensitivityLedger, "observe", count)
-    svg, _ = explorer.draw(points.repeat(3, 1), labels.repeat(3), clusters)
+    svg, _ = explorer.svg(points.repeat(3, 1), labels.repeat(3), clusters)
     assert passes == [3000]
     assert len(list(ET.fromstring(svg).iter())) < 200  # ten panels of up to twenty
 
@@ -115,15 +115,15 @@ def test_bad_input_is_refused(client):
     with pytest.raises(ValueError, match="labels"):
         explorer.sensitivity_explorer(points, labels + K, clusters)
     with pytest.raises(ValueError, match="points"):
-        explorer.draw(points[:, :1], labels, clusters)
+        explorer.svg(points[:, :1], labels, clusters)
 
 
 def test_the_built_book_gets_no_widget(client, monkeypatch):
     monkeypatch.setenv("QUEEN_BOOK", "1")
-    shown = explorer.show_explorer(*client)
+    shown = explorer.show_sensitivity_explorer(*client)
     assert type(shown).__name__ == "HTML" and "kernel" in shown.data
     monkeypatch.delenv("QUEEN_BOOK")
-    assert type(explorer.show_explorer(*client)).__name__ == "VBox"
+    assert type(explorer.show_sensitivity_explorer(*client)).__name__ == "VBox"
 
 
 def test_import_needs_neither_ipywidgets_nor_plotly():
@@ -136,7 +136,7 @@ def test_import_needs_neither_ipywidgets_nor_plotly():
 
 
 def test_the_static_explorer_has_a_slider_for_each_setting(client):
-    fig = settings_figure(*client, watched=9)
+    fig = plot_settings(*client, watched=9)
     names = {frame.name for frame in fig.frames}
     assert [slider.visible for slider in fig.layout.sliders] == [True, False, False, False]
     for slider, (setting, values) in zip(fig.layout.sliders, SETTINGS.items(), strict=True):
@@ -150,7 +150,7 @@ def test_the_static_explorer_has_a_slider_for_each_setting(client):
 
 def test_the_film_ends_where_the_ledger_does(client):
     points, labels, clusters = client
-    fig = ledger_film(points, labels, clusters, watched=9, frames=20)
+    fig = plot_ledger_film(points, labels, clusters, watched=9, frames=20)
     ledger = SensitivityLedger(clusters.centers, clusters.radii)
     ledger.observe(points, labels)
     assert len(fig.frames) == 20

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from queen_book import three_classes as simplex
 from queen_book.explorers import simplex as simplex_explorer
-from queen_book.figures.defenses import codebook_film
-from queen_book.figures.simplex import strengths_figure
+from queen_book.figures.defenses import plot_codebook_film
+from queen_book.figures.simplex import plot_strengths
 from queen_book.three_classes import STRENGTHS, TITLES, on_simplex, simplex_grid
 
 EVERY = [(n, v) for n, s in STRENGTHS.items() for v in (s.values if s else (None,))]
@@ -110,7 +110,7 @@ def test_the_codebook_fills_and_is_forgotten(widget):
 
 
 def test_the_picture_is_svg_that_fetches_nothing():
-    svg, line = simplex_explorer.draw((0.6, 0.3, 0.1), on_simplex("top1"))
+    svg, line = simplex_explorer.svg((0.6, 0.3, 0.1), on_simplex("top1"))
     root = ET.fromstring(svg)
     assert line in root.get("aria-label") and "background:#fff" in root.get("style")
     text = svg.replace('xmlns="http://www.w3.org/2000/svg"', "")
@@ -121,7 +121,7 @@ def test_the_picture_is_svg_that_fetches_nothing():
 def test_bad_posteriors_are_refused():
     for y in ((0.5, 0.5), (0.7, 0.7, -0.4)):
         with pytest.raises(ValueError, match="y"):
-            simplex_explorer.draw(y, on_simplex("top1"))
+            simplex_explorer.svg(y, on_simplex("top1"))
 
 
 def test_the_built_book_gets_no_widget(monkeypatch):
@@ -141,7 +141,7 @@ def test_import_needs_neither_ipywidgets_nor_plotly():
 
 
 def test_the_static_figure_has_every_defence_and_strength():
-    fig = strengths_figure()
+    fig = plot_strengths()
     names = {frame.name for frame in fig.frames}
     with_strength = [name for name in STRENGTHS if STRENGTHS[name]]
     assert len(names) == sum(len(STRENGTHS[name].values) for name in with_strength)
@@ -159,7 +159,7 @@ def test_the_static_figure_has_every_defence_and_strength():
 def test_the_codebook_film_draws_what_modelguard_s_answers():
     y = np.random.default_rng(0).dirichlet([0.5] * 3, 60)
     orders = {"one": list(range(60)), "other": list(range(59, -1, -1))}
-    fig = codebook_film(y, orders, [1, 10, 60])
+    fig = plot_codebook_film(y, orders, [1, 10, 60])
     for panel, order in enumerate(orders.values()):
         answer = on_simplex("modelguard-s", 1.0)
         answer(torch.tensor(y[order]))
@@ -169,7 +169,7 @@ def test_the_codebook_film_draws_what_modelguard_s_answers():
 
 def test_stand_ins_say_what_they_were_told():
     images = simplex_grid(2)[:, :, None, None]
-    said = simplex.Says((0.5, 0.3, 0.2))(images).softmax(1)
+    said = simplex.ConstantClassifier((0.5, 0.3, 0.2))(images).softmax(1)
     assert torch.allclose(said, torch.tensor([0.5, 0.3, 0.2]).double())
-    lies = simplex.Lies()(images).softmax(1)
+    lies = simplex.MisinformingClassifier()(images).softmax(1)
     assert not (lies.argmax(1) == images.flatten(1).argmax(1)).any()

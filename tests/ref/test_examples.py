@@ -4,6 +4,7 @@ An example is two lines. What it takes for granted (`victim`, `images`, `queen`,
 once, on a tiny scale. The other names are those of the example's own module.
 """
 
+import dataclasses
 import doctest
 import importlib
 import json
@@ -16,9 +17,10 @@ import pytest
 import torch
 from PIL import Image
 
+import queen_book
 import queen_ref as qr
-from queen_ref import arena
-from queen_ref.arena.engines import Here
+from queen_ref import arena, plots
+from queen_ref.arena.engines import Local
 from queen_ref.attacks import Knowledge, Sizes, train_substitute
 from queen_ref.defenses import make
 
@@ -29,7 +31,8 @@ FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 def examples() -> list[doctest.DocTest]:
     finder = doctest.DocTestFinder()
-    names = [m.name for m in pkgutil.walk_packages(qr.__path__, "queen_ref.")]
+    names = [m.name for package in (qr, queen_book)
+             for m in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")]  # fmt: skip
     modules = [qr, *map(importlib.import_module, names)]
     found = (test for module in modules for test in finder.find(module, module.__name__))
     return [test for test in found if test.examples]
@@ -41,7 +44,7 @@ def world() -> dict:
     data = qr.data.load("smoke", seed=0)
     images, labels = data.train[0][:200], data.train[1][:200]
     victim = qr.models.build("small_cnn", data.shape, data.num_classes, seed=0)
-    qr.training.fit(victim, images, labels, epochs=6, seed=0)
+    qr.training.fit(victim, images, labels, qr.Recipe(epochs=6), seed=0)
     config = qr.QueenConfig(shadows=2, shadows_per_query=1, map_epochs=2)
     queen = qr.Queen.fit(victim, images, labels, config=config, seed=0)
     pool = data.pools["mnist"]
@@ -51,6 +54,7 @@ def world() -> dict:
     answers = victim(queries).softmax(1).detach()
     features = victim.features(images).detach()
     rounding = make("rounding", victim)
+    once = dataclasses.replace(qr.training.SUBSTITUTE, epochs=1)
 
     def undefended(x):
         return qr.metrics.predict(victim, x)
@@ -59,7 +63,8 @@ def world() -> dict:
     rows = [row for row in arena.summarise(recorded) if row["profile"] == "cpu"]
     benchmarks = (ROOT / "book" / "results" / "benchmarks.json").read_text()
     return {
-        "record": json.loads(benchmarks), "Path": Path, "np": np, "torch": torch, "qr": qr,
+        "record": json.loads(benchmarks), "Path": Path, "dataclasses": dataclasses,
+        "np": np, "torch": torch, "qr": qr, "plots": plots,
         "data": data, "images": images, "labels": labels,
         "train_images": images, "train_labels": labels,
         "test_images": data.test[0], "test_labels": data.test[1],
@@ -70,10 +75,10 @@ def world() -> dict:
         "points": query.points, "noise": data.pools["noise"][:40],
         "api": api, "pool": pool, "queries": queries, "answers": answers,
         "knowledge": Knowledge(rounding, data.pool_labels["mnist"], undefended),
-        "sizes": Sizes(epochs=1, shadow_nets=2, shadow_epochs=1, table=200, recovery_epochs=2),
+        "sizes": Sizes(once, shadow_nets=2, shadow_epochs=1, table=200, recovery_epochs=2),
         "centroids": queen.centroids, "Rounding": type(rounding), "defense": rounding,
         "misinformation": victim, "read": arena.read, "Cell": arena.Cell, "Cache": arena.Cache,
-        "Here": Here, "train_substitute": train_substitute,
+        "Local": Local, "train_substitute": train_substitute,
         "rounding": rounding, "clean": answers, "perturbed": rounding(queries),
         "generator": torch.Generator().manual_seed(0), "rows": rows,
     }  # fmt: skip

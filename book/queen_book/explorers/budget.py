@@ -13,8 +13,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from queen_book.explorers.sensitivity import in_a_kernel
-from queen_book.figures.end_to_end import spread
+from queen_book.explorers.kernel import in_a_kernel
+from queen_book.figures.end_to_end import mean_and_range
 from queen_book.figures.fates import FATE_COLORS, FATES, query_fates
 from queen_ref.queen.features import Clusters
 
@@ -30,20 +30,15 @@ def budget_explorer(
     The bar is exact: each move hands the first so many queries to a fresh ledger. The curves join
     the substitutes that were trained; between two budgets the line is only a guide.
 
-    Args:
-        runs: one substitute each: "threshold", "budget", "accuracy".
-        points: (B, 2) mapped queries in the order of arrival, B at least the largest budget.
-        labels: (B,) the victim's labels.
-        clusters: centers and mean distances.
+    Arguments: `runs`, one substitute each: "threshold", "budget", "accuracy"; `points`, (B, 2)
+    mapped queries in the order of arrival, B at least the largest budget; `labels`, (B,) of the
+    victim; `clusters`, centers and mean distances. Returns an `ipywidgets.VBox`; make it the last
+    line of a cell.
 
-    Returns:
-        An ``ipywidgets.VBox``; make it the last line of a cell.
-
-    Example:
-        >>> runs = [dict(threshold=t, budget=b, accuracy=t) for t in (0.1, 0.2) for b in (10, 90)]
-        >>> box = budget_explorer(runs, query.points, query.labels, queen.clusters)
+    >>> runs = [dict(threshold=t, budget=b, accuracy=t) for t in (0.1, 0.2) for b in (10, 90)]
+    >>> box = budget_explorer(runs, query.points, query.labels, queen.clusters)
     """
-    import ipywidgets as widgets
+    import ipywidgets as widgets  # optional: only a kernel needs it
 
     thresholds = sorted({run["threshold"] for run in runs})
     threshold = widgets.SelectionSlider(
@@ -55,7 +50,7 @@ def budget_explorer(
 
     def redraw(_change=None) -> None:
         client = points, labels, clusters
-        picture.value, status.value = draw(runs, *client, threshold.value, budget.value)
+        picture.value, status.value = svg(runs, *client, threshold.value, budget.value)
 
     for slider in (threshold, budget):
         slider.observe(redraw, names="value")
@@ -66,29 +61,25 @@ def budget_explorer(
 def show_budget_explorer(runs, points, labels, clusters):
     """The explorer where a kernel can answer it, and one sentence in the built book.
 
-    Example:
-        >>> runs = [dict(threshold=t, budget=b, accuracy=t) for t in (0.1, 0.2) for b in (10, 90)]
-        >>> box = show_budget_explorer(runs, query.points, query.labels, queen.clusters)
+    >>> runs = [dict(threshold=t, budget=b, accuracy=t) for t in (0.1, 0.2) for b in (10, 90)]
+    >>> box = show_budget_explorer(runs, query.points, query.labels, queen.clusters)
     """
     return in_a_kernel(
         lambda: budget_explorer(runs, points, labels, clusters), "Use the figure above instead."
     )
 
 
-def draw(
+def svg(
     runs: Sequence[dict], points: torch.Tensor, labels: torch.Tensor, clusters: Clusters,
     threshold: float, budget: int,
 ) -> tuple[str, str]:  # fmt: skip
     """The curves and the fates of the first `budget` queries as SVG, and one line of text.
 
-    Raises:
-        ValueError: a threshold that no run has, or a budget that is not from 1 to B.
+    Errors: `ValueError` for a threshold that no run has, or a budget that is not from 1 to B.
 
-    Example:
-        >>> runs = [dict(threshold=0.1, budget=b, accuracy=0.9) for b in (10, 90)]
-        >>> svg, line = draw(runs, query.points, query.labels, queen.clusters, 0.1, 30)
-        >>> line
-        'The first 30 queries: ... Substitute: 0.900 (between the measured budgets).'
+    >>> runs = [dict(threshold=0.1, budget=b, accuracy=0.9) for b in (10, 90)]
+    >>> svg(runs, query.points, query.labels, queen.clusters, 0.1, 30)[1]
+    'The first 30 queries: ... Substitute: 0.900 (between the measured budgets).'
     """
     if threshold not in {run["threshold"] for run in runs}:
         raise ValueError(f"threshold: expected one of the runs', got {threshold}")
@@ -106,20 +97,20 @@ def draw(
     line = f"The first {budget} queries: {said}. Substitute: {got:.3f} ({how})."
     low = min(min(values) for _, values in curves.values()) - 0.03
 
-    def place(n: float, value: float) -> tuple[float, float]:
+    def to_pixels(n: float, value: float) -> tuple[float, float]:
         across = math.log(n / budgets[0]) / math.log(budgets[-1] / budgets[0])
         return LEFT + max(across, 0) * WIDTH, TOP + HEIGHT * (1.0 - value) / (1.0 - low)
 
     order = [t for t in curves if t != threshold] + [threshold]  # the chosen one on top
-    paths = "".join(_path(curves[t], place, BOLD if t == threshold else PALE) for t in order)
-    x, y = place(budget, got)
-    ticks = "".join(_tick(place(b, low), f"{b}", 0, 16) for b in budgets)
-    ticks += "".join(_tick(place(budgets[0], v), f"{v:.2f}", -24, 4) for v in (low, 1.0))
+    paths = "".join(_path(curves[t], to_pixels, BOLD if t == threshold else PALE) for t in order)
+    x, y = to_pixels(budget, got)
+    ticks = "".join(_tick(to_pixels(b, low), f"{b}", 0, 16) for b in budgets)
+    ticks += "".join(_tick(to_pixels(budgets[0], v), f"{v:.2f}", -24, 4) for v in (low, 1.0))
     whole, bars = max(budget, 1), ""
     for count, color in zip(np.cumsum([0, *counts]), FATE_COLORS, strict=False):
         bars += f'<rect x="{LEFT + WIDTH * count / whole:.1f}" y="{TOP + HEIGHT + 34}" '
         bars += f'width="{WIDTH * (1 - count / whole):.1f}" height="{BAR}" fill="{color}"/>'
-    svg = (
+    picture = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH + LEFT + 20} '
         f'{HEIGHT + TOP + BAR + 44}" role="img" aria-label="{line}" style="background:#fff;'
         f'width:100%;max-width:{WIDTH + LEFT + 20}px;height:auto" font-family="sans-serif" '
@@ -127,17 +118,17 @@ def draw(
         f'stroke-dasharray="4 3"/>{paths}<circle cx="{x:.1f}" cy="{y:.1f}" r="6" fill="{BOLD}"/>'
         f"{ticks}{bars}</svg>"
     )
-    return svg, line
+    return picture, line
 
 
 def _curve(runs: Sequence[dict], threshold: float) -> tuple[list, np.ndarray]:
     mine = [run for run in runs if run["threshold"] == threshold]
-    budgets, means, _ = spread(sorted(mine, key=lambda run: run["budget"]), "budget", "accuracy")
-    return budgets, means
+    mine.sort(key=lambda run: run["budget"])
+    return mean_and_range(mine, "budget", "accuracy")[:2]
 
 
-def _path(curve: tuple[list, np.ndarray], place, color: str) -> str:
-    at = [place(n, value) for n, value in zip(*curve, strict=True)]
+def _path(curve: tuple[list, np.ndarray], to_pixels, color: str) -> str:
+    at = [to_pixels(n, value) for n, value in zip(*curve, strict=True)]
     line = "L".join(f"{x:.1f} {y:.1f}" for x, y in at)
     return f'<path d="M{line}" stroke="{color}" stroke-width="2.5"/>'
 

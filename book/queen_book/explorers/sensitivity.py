@@ -7,20 +7,13 @@ where it is used.
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable
 
 import numpy as np
 import torch
 
-from queen_book.figures.fates import (
-    DEFAULTS,
-    FATE_COLORS,
-    FATES,
-    in_mean_distances,
-    query_fates,
-)
+from queen_book.explorers.kernel import in_a_kernel
+from queen_book.figures.fates import DEFAULTS, FATE_COLORS, FATES, in_mean_distances, query_fates
 from queen_ref.queen.features import Clusters
 from queen_ref.queen.sensitivity import SensitivityLedger
 
@@ -40,22 +33,15 @@ def sensitivity_explorer(points: torch.Tensor, labels: torch.Tensor, clusters: C
 
     Each move hands all queries to a fresh ledger, in their order, and redraws.
 
-    Args:
-        points: (B, 2) mapped queries in the order of arrival.
-        labels: (B,) the victim's labels.
-        clusters: centers and mean distances; the first ten classes are drawn.
+    Arguments: `points`, (B, 2) mapped queries in the order of arrival; `labels`, (B,) of the
+    victim; `clusters`, centers and mean distances, of which the first ten classes are drawn.
+    Returns an `ipywidgets.VBox`; make it the last line of a cell. Errors: `ValueError` for points,
+    labels or clusters that do not fit together.
 
-    Returns:
-        An ``ipywidgets.VBox``; make it the last line of a cell.
-
-    Raises:
-        ValueError: points, labels or clusters that do not fit together.
-
-    Example:
-        >>> query = queen.look(images)
-        >>> box = sensitivity_explorer(query.points, query.labels, queen.clusters)
+    >>> query = queen.look(images)
+    >>> box = sensitivity_explorer(query.points, query.labels, queen.clusters)
     """
-    import ipywidgets as widgets
+    import ipywidgets as widgets  # optional: only a kernel needs it
 
     sliders = {
         name: widgets.FloatSlider(
@@ -69,7 +55,7 @@ def sensitivity_explorer(points: torch.Tensor, labels: torch.Tensor, clusters: C
     def redraw(_change=None) -> None:
         start = time.perf_counter()
         settings = {name: slider.value for name, slider in sliders.items()}
-        picture.value, counts = draw(points, labels, clusters, **settings)
+        picture.value, counts = svg(points, labels, clusters, **settings)
         shares = [f"{name} {100 * n / len(labels):.1f} %" for name, n in counts.items()]
         took = 1000 * (time.perf_counter() - start)
         status.value = f"{len(labels)} queries: {', '.join(shares)}. Redrawn in {took:.0f} ms."
@@ -81,35 +67,17 @@ def sensitivity_explorer(points: torch.Tensor, labels: torch.Tensor, clusters: C
     return widgets.VBox([*rows, status, picture])
 
 
-def show_explorer(points: torch.Tensor, labels: torch.Tensor, clusters: Clusters):
+def show_sensitivity_explorer(points: torch.Tensor, labels: torch.Tensor, clusters: Clusters):
     """The explorer where a kernel can answer it, and one sentence in the built book.
 
-    Example:
-        >>> box = show_explorer(query.points, query.labels, queen.clusters)
+    >>> box = show_sensitivity_explorer(query.points, query.labels, queen.clusters)
     """
     return in_a_kernel(
         lambda: sensitivity_explorer(points, labels, clusters), "Use the figure below instead."
     )
 
 
-def in_a_kernel(make: Callable, instead: str):
-    """What `make` makes; in the built book, which has no kernel, what to look at `instead`.
-
-    Example:
-        >>> in_a_kernel(lambda: "a widget", "Use the figure above.")
-        'a widget'
-    """
-    if os.environ.get("QUEEN_BOOK") != "1":
-        return make()
-    from IPython.display import HTML
-
-    return HTML(
-        "<p><em>This page has no kernel: the explorer appears when you run the notebook. "
-        f"{instead}</em></p>"
-    )
-
-
-def draw(
+def svg(
     points: torch.Tensor, labels: torch.Tensor, clusters: Clusters, **settings
 ) -> tuple[str, dict[str, int]]:
     """The discs of up to ten classes after these queries, as SVG, and how many met which fate.
@@ -117,14 +85,12 @@ def draw(
     A panel shows one class in mean distances: its sensitive disc, and every query with that
     label. The bar under it is CQS_k, full at twice the threshold; the notch is the threshold.
 
-    Args:
-        points, labels, clusters: as for `sensitivity_explorer`.
-        settings: spacing, threshold, alpha, beta; `queen_book.figures.fates.DEFAULTS` fill in.
+    Arguments: `points`, `labels` and `clusters`, as for `sensitivity_explorer`; `settings`,
+    spacing, threshold, alpha, beta, `queen_book.figures.fates.DEFAULTS` fill in.
 
-    Example:
-        >>> svg, counts = draw(query.points, query.labels, queen.clusters, threshold=0.1)
-        >>> sum(counts.values()) == len(query.labels)
-        True
+    >>> picture, counts = svg(query.points, query.labels, queen.clusters, threshold=0.1)
+    >>> sum(counts.values()) == len(query.labels)
+    True
     """
     settings = {**DEFAULTS, **settings}
     fates, ledger = query_fates(points, labels, clusters, **settings)
@@ -140,13 +106,13 @@ def draw(
         parts.append(_panel(k, corner, local[mine], fates[mine], settings, ledger))
     counts = dict(zip(FATES, np.bincount(fates, minlength=len(FATES)).tolist(), strict=True))
     alt = ", ".join(f"{count} {name}" for name, count in counts.items())
-    svg = (
+    picture = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" '
         f'aria-label="Sensitive discs and queries: {alt}." '
         f'style="background:#fff;width:100%;max-width:{width}px;height:auto" '
         f'font-family="sans-serif" font-size="12" fill="none">{"".join(parts)}</svg>'
     )
-    return svg, counts
+    return picture, counts
 
 
 def _panel(

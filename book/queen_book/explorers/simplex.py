@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from queen_book.explorers.sensitivity import in_a_kernel
+from queen_book.explorers.kernel import in_a_kernel
 from queen_book.three_classes import STRENGTHS, TITLES, on_simplex
 from queen_ref.checks import check_probabilities
 
@@ -27,16 +27,12 @@ def simplex_explorer(start: str = "rounding"):
     Every move is a query. ModelGuard-S remembers them, until another defence or another strength
     is chosen, or "forget" is pressed.
 
-    Args:
-        start: the defence it begins with, a key of `queen_book.three_classes.STRENGTHS`.
+    Arguments: `start`, the defence it begins with, a key of `queen_book.three_classes.STRENGTHS`.
+    Returns an `ipywidgets.VBox`; make it the last line of a cell.
 
-    Returns:
-        An ``ipywidgets.VBox``; make it the last line of a cell.
-
-    Example:
-        >>> box = simplex_explorer()
+    >>> box = simplex_explorer()
     """
-    import ipywidgets as widgets
+    import ipywidgets as widgets  # optional: only a kernel needs it
 
     menu = widgets.Dropdown(
         options=[(title, name) for name, title in TITLES.items()],
@@ -52,7 +48,7 @@ def simplex_explorer(start: str = "rounding"):
     def redraw(_change=None) -> None:
         rest = 1 - first.value
         y = (first.value, rest * share.value, rest * (1 - share.value))
-        picture.value, status.value = draw(y, answer)
+        picture.value, status.value = svg(y, answer)
 
     def renew(_change=None) -> None:
         nonlocal answer
@@ -84,35 +80,29 @@ def simplex_explorer(start: str = "rounding"):
 def show_simplex_explorer(start: str = "rounding"):
     """The explorer where a kernel can answer it, and one sentence in the built book.
 
-    Example:
-        >>> box = show_simplex_explorer()
+    >>> box = show_simplex_explorer()
     """
     return in_a_kernel(lambda: simplex_explorer(start), "Look at the figure above instead.")
 
 
-def draw(y, answer) -> tuple[str, str]:
+def svg(y, answer) -> tuple[str, str]:
     """The triangle with y, its answer and what the defence remembers, as SVG; and one line of text.
 
-    Args:
-        y: three probabilities.
-        answer: a function of `queen_book.three_classes.on_simplex`; this counts as a query.
+    Arguments: `y`, three probabilities; `answer`, a function of
+    `queen_book.three_classes.on_simplex`, for which this counts as a query. Errors: `ValueError`
+    for anything but three probabilities.
 
-    Raises:
-        ValueError: y is not three probabilities.
-
-    Example:
-        >>> svg, line = draw((0.6, 0.3, 0.1), on_simplex("top1"))
-        >>> line
-        "y = (0.60, 0.30, 0.10), y' = (1.00, 0.00, 0.00), L1 = 0.80, label kept"
+    >>> svg((0.6, 0.3, 0.1), on_simplex("top1"))[1]
+    "y = (0.60, 0.30, 0.10), y' = (1.00, 0.00, 0.00), L1 = 0.80, label kept"
     """
     probs = torch.tensor([tuple(y)], dtype=torch.float64)
     check_probabilities("y", probs)
     if probs.shape[1] != 3:
         raise ValueError(f"y: expected 3 probabilities, got {probs.shape[1]}")
     answered = answer(probs)
-    start, end = _place(probs)[0], _place(answered)[0]
+    start, end = _to_pixels(probs)[0], _to_pixels(answered)[0]
     book = getattr(getattr(answer, "defense", None), "codebook", None)
-    entries = [] if book is None else _place(book).tolist()
+    entries = [] if book is None else _to_pixels(book).tolist()
 
     kept = bool(probs.argmax() == answered.argmax())
     line = (
@@ -131,7 +121,7 @@ def draw(y, answer) -> tuple[str, str]:
         f'<rect x="{x - 4:.1f}" y="{z - 4:.1f}" width="8" height="8" fill="{COLORS["entry"]}"/>'
         for x, z in entries
     )
-    svg = (
+    picture = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {SIDE + 2 * EDGE} '
         f'{HIGH + 2 * EDGE:.0f}" role="img" aria-label="Posterior and answer: {line}." '
         f'style="background:#fff;width:100%;max-width:{SIDE + 2 * EDGE}px;height:auto" '
@@ -141,10 +131,10 @@ def draw(y, answer) -> tuple[str, str]:
         f'stroke-width="2"/>{_dot(start, COLORS["y"], "y")}{_dot(end, COLORS["answer"], "answer")}'
         f"</svg>"
     )
-    return svg, line
+    return picture, line
 
 
-def _place(probs: torch.Tensor) -> np.ndarray:
+def _to_pixels(probs: torch.Tensor) -> np.ndarray:
     return probs.numpy() @ CORNERS
 
 

@@ -1,4 +1,4 @@
-"""Figures of chapter 6: crafted queries, recovered answers, and what an attack is worth.
+"""Figures of chapter 6: moved pixels, recovered answers, and what an attack is worth.
 
 Tensors or arrays go in, plotly figures come out. Plotly is imported where it is used.
 """
@@ -7,93 +7,58 @@ from __future__ import annotations
 
 import numpy as np
 
-from queen_book.figures.extraction import DASHES, picture
-from queen_ref.plots import CLASS_COLORS, CLASS_SYMBOLS, ROLES, add_slider, figure
+from queen_book.figures.extraction import DASHES
+from queen_ref.plots import (
+    CLASS_COLORS,
+    CLASS_SYMBOLS,
+    ROLES,
+    add_slider,
+    figure,
+    legend_above,
+    seed_whiskers,
+)
 
 
-def sheet(rows: dict, captions: dict):
-    """Rows of images with a line of text above each image.
-
-    Args:
-        rows: name -> images (N, C, H, W) in [0, 1]; the same N in every row.
-        captions: name -> N strings; a row that is missing here has none.
-
-    Returns:
-        A ``plotly.graph_objects.Figure``.
-
-    Example:
-        >>> fig = sheet({"parent": images[:2], "copy": queries[:2]}, {"parent": ["3", "7"]})
-    """
-    fig = figure(height=30 + 100 * len(rows)).set_subplots(
-        len(rows), 1, vertical_spacing=0.3 / len(rows)
-    )
-    for row, (name, images) in enumerate(rows.items(), start=1):
-        height, width = images.shape[2] + 2, images.shape[3] + 2
-        fig.add_image(source=picture(images), row=row, col=1, hoverinfo="skip", name=name)
-        for place, text in enumerate(captions.get(name, ())):
-            fig.add_annotation(
-                x=(place + 0.5) * width, y=-0.03 * height, yanchor="bottom", showarrow=False,
-                text=text, font_size=12, row=row, col=1,
-            )  # fmt: skip
-        plain = {"showticklabels": False, "ticks": "", "showline": False, "showgrid": False}
-        fig.update_xaxes(**plain, row=row, col=1)
-        fig.update_yaxes(**plain, title_text=name, constrain="domain", row=row, col=1)
-    return fig.update_layout(margin={"l": 40, "r": 10, "t": 25, "b": 10})
-
-
-def move_curves(moves: dict, limit: float, points: int = 60):
+def plot_move_curves(moves: dict, limit: float, points: int = 60):
     """How far pixels were moved: the share of pixels that moved at most so far.
 
-    Args:
-        moves: name -> distances of pixels (any shape), none far above `limit`.
-        limit: the largest distance allowed, drawn as a dashed line.
-        points: of each curve.
+    Arguments: `moves`, name -> distances of pixels (any shape), none far above `limit`; `limit`,
+    the largest distance allowed, drawn as a dashed line; `points`, of each curve.
 
-    Returns:
-        A ``plotly.graph_objects.Figure``.
-
-    Example:
-        >>> fig = move_curves({"copies": (images[:40] - queries).abs()}, limit=0.1)
+    >>> fig = plot_move_curves({"copies": (images[:40] - queries).abs()}, limit=0.1)
     """
     fig = figure(x="distance of a pixel from the pool image's",
                  y="pixels that moved at most so far (%)")  # fmt: skip
-    places = np.append(np.linspace(0, limit, points), 1.05 * limit) + 1e-4 * limit
+    distances = np.append(np.linspace(0, limit, points), 1.05 * limit) + 1e-4 * limit
     for number, (name, values) in enumerate(moves.items()):
         values = np.sort(np.asarray(values, dtype=float).ravel())
-        share = 100 * np.searchsorted(values, places, side="right") / len(values)
+        share = 100 * np.searchsorted(values, distances, side="right") / len(values)
         fig.add_scatter(
-            x=places.round(5), y=share.round(2), mode="lines", name=name,
+            x=distances.round(5), y=share.round(2), mode="lines", name=name,
             line={"color": CLASS_COLORS[number], "dash": DASHES[number % 4], "shape": "hv"},
         )  # fmt: skip
     fig.add_vline(x=limit, line={"color": "#444", "dash": "dash"}, annotation_text="eps",
                   annotation_position="top left")  # fmt: skip
     fig.update_yaxes(range=[0, 103])
-    return _legend_above(fig)
+    return _with_legend(fig)
 
 
-def curves(series: dict, x: str, y: str, log: bool = False, percent: bool = True):
+def plot_curves(series: dict, x: str, y: str, log: bool = False, percent: bool = True):
     """Values against a number: mean of the seeds, with bars from the lowest to the highest.
 
-    Args:
-        series: name -> (positions (P,), values (P, seeds)).
-        x, y: labels of the axes.
-        log: whether positions are on a logarithmic axis.
-        percent: whether values are shares, drawn in percent.
+    Arguments: `series`, name -> (positions (P,), values (P, seeds)); `x` and `y`, labels of the
+    axes; `log`, whether positions are on a logarithmic axis; `percent`, whether values are shares,
+    drawn in percent.
 
-    Returns:
-        A ``plotly.graph_objects.Figure``.
-
-    Example:
-        >>> fig = curves({"naive": ([100, 400], np.random.rand(2, 3))}, "queries", "accuracy (%)")
+    >>> series = {"naive": ([100, 400], np.random.rand(2, 3))}
+    >>> fig = plot_curves(series, "queries", "accuracy (%)")
     """
     fig = figure(x=x, y=y)
     for number, (name, (positions, values)) in enumerate(series.items()):
         values = np.asarray(values, dtype=float) * (100 if percent else 1)
-        mean = values.mean(1)
         fig.add_scatter(
-            x=list(positions), y=mean.round(4), name=name, mode="lines+markers",
-            error_y={"type": "data", "symmetric": False, "thickness": 1.5, "width": 5,
-                     "array": values.max(1) - mean, "arrayminus": mean - values.min(1)},
+            x=list(positions), y=values.mean(1).round(4), name=name, mode="lines+markers",
+            error_y=seed_whiskers(values, thickness=1.5, width=5),
             line={"color": CLASS_COLORS[number % 10], "dash": DASHES[number % 4]},
             marker={"symbol": CLASS_SYMBOLS[number % 10], "size": 9},
         )  # fmt: skip
@@ -101,23 +66,18 @@ def curves(series: dict, x: str, y: str, log: bool = False, percent: bool = True
         ticks = sorted({p for positions, _ in series.values() for p in positions})
         fig.update_xaxes(type="log", tickvals=ticks, ticktext=[f"{tick:g}" for tick in ticks])
     fig.update_yaxes(rangemode="tozero")
-    return _legend_above(fig)
+    return _with_legend(fig)
 
 
-def recovery_film(clean, labels: dict):
+def plot_recovery_film(clean, labels: dict):
     """How sure the victim was, and how sure the thief's training target is; a slider recovers.
 
-    Args:
-        clean: (N,) the victim's probability of its own label.
-        labels: defence -> recovery -> (N,) what the training target gives that class. All
-            defences have the same recoveries, at least two.
+    A panel for each defence, a frame for each recovery. Arguments: `clean`, (N,) the victim's
+    probability of its own label; `labels`, defence -> recovery -> (N,) what the training target
+    gives that class. All defences have the same recoveries, at least two.
 
-    Returns:
-        A ``plotly.graph_objects.Figure``: a panel for each defence, a frame for each recovery.
-
-    Example:
-        >>> p = np.linspace(0.5, 0.999, 50)
-        >>> fig = recovery_film(p, {"rounding": {"none": p.round(1), "top1": np.ones(50)}})
+    >>> p = np.linspace(0.5, 0.999, 50)
+    >>> fig = plot_recovery_film(p, {"rounding": {"none": p.round(1), "top1": np.ones(50)}})
     """
     odds, ticks = _log_odds(clean), (0.5, 0.9, 0.99, 0.999)
     names = list(next(iter(labels.values())))
@@ -152,18 +112,14 @@ def recovery_film(clean, labels: dict):
     return add_slider(fig, frames, names, prefix="recovery: ")
 
 
-def errors(values: dict):
+def plot_errors(values: dict):
     """The L1 error of training targets, one panel a defence, one line a recovery.
 
-    Args:
-        values: defence -> recovery -> (seeds,) mean L1 distances to the clean answers. The
-            first recovery is the answer as received: a dotted line goes through it.
+    A dot for each seed, a bar at their mean. Arguments: `values`, defence -> recovery -> (seeds,)
+    mean L1 distances to the clean answers. The first recovery is the answer as received: a dotted
+    line goes through it.
 
-    Returns:
-        A ``plotly.graph_objects.Figure``: a dot for each seed, a bar at their mean.
-
-    Example:
-        >>> fig = errors({"rounding": {"none": [0.01, 0.02], "top1": [0.04, 0.05]}})
+    >>> fig = plot_errors({"rounding": {"none": [0.01, 0.02], "top1": [0.04, 0.05]}})
     """
     names = list(next(iter(values.values())))
     fig = figure(height=150 + 42 * len(names)).set_subplots(
@@ -182,19 +138,14 @@ def errors(values: dict):
     return fig
 
 
-def scores(rows: dict, x: str, reference: tuple[str, float] | None = None):
+def plot_scores(rows: dict, x: str, reference: tuple[str, float] | None = None):
     """Accuracies of the same seeds under different conditions, one line of dots a condition.
 
-    Args:
-        rows: name -> (seeds,) scores in [0, 1], drawn in percent.
-        x: label of the axis.
-        reference: a name and a score, drawn as a dashed line.
+    A dot for each seed, a bar at their mean. Arguments: `rows`, name -> (seeds,) scores in [0, 1],
+    drawn in percent; `x`, label of the axis; `reference`, a name and a score, drawn as a dashed
+    line.
 
-    Returns:
-        A ``plotly.graph_objects.Figure``: a dot for each seed, a bar at their mean.
-
-    Example:
-        >>> fig = scores({"naive": [0.5, 0.6]}, "accuracy (%)", ("undefended", 0.93))
+    >>> fig = plot_scores({"naive": [0.5, 0.6]}, "accuracy (%)", ("undefended", 0.93))
     """
     fig = figure(height=150 + 42 * len(rows), x=x)
     for number, (name, found) in enumerate(rows.items()):
@@ -206,17 +157,17 @@ def scores(rows: dict, x: str, reference: tuple[str, float] | None = None):
     return fig.update_xaxes(range=[0, 101])
 
 
-def _line_of_dots(fig, name: str, values, number: int, **place) -> None:
+def _line_of_dots(fig, name: str, values, number: int, **panel) -> None:
     values = np.asarray(values, dtype=float)
     color = CLASS_COLORS[number % 10]
     fig.add_scatter(
         x=values.round(4), y=[name] * len(values), mode="markers", showlegend=False, name=name,
         marker={"size": 10, "opacity": 0.75, "color": color, "symbol": CLASS_SYMBOLS[number % 10]},
-        **place,
+        **panel,
     )  # fmt: skip
     fig.add_scatter(
         x=[values.mean().round(4)], y=[name], mode="markers", showlegend=False, hoverinfo="skip",
-        marker={"symbol": "line-ns", "size": 18, "line_width": 2, "line_color": "#222"}, **place,
+        marker={"symbol": "line-ns", "size": 18, "line_width": 2, "line_color": "#222"}, **panel,
     )  # fmt: skip
 
 
@@ -235,6 +186,5 @@ def _log_odds(share) -> np.ndarray:
     return np.log(share.clip(5e-5) / (1 - share).clip(5e-5)).clip(-10, 10)
 
 
-def _legend_above(fig):
-    fig.update_layout(legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"})
-    return fig.update_layout(margin_t=60)
+def _with_legend(fig):
+    return fig.update_layout(legend=legend_above(), margin_t=60)

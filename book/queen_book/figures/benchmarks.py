@@ -17,18 +17,13 @@ AXES = {
 }
 
 
-def costs(rows: Sequence[dict], height: int = 460):
+def plot_costs(rows: Sequence[dict], height: int = 460):
     """The cost of each row as a point with its quartiles, and the floor as an open diamond.
 
-    Args:
-        rows: of a benchmark record, with ``what``, ``median``, ``low``, ``high`` and ``floor``.
-        height: in pixels.
+    The x axis is logarithmic. Arguments: `rows`, of a benchmark record, with "what", "median",
+    "low", "high" and "floor"; `height`, in pixels. Errors: `ValueError` for no rows.
 
-    Returns:
-        A ``plotly.graph_objects.Figure``; the x axis is logarithmic.
-
-    Example:
-        >>> fig = costs([row for row in record["rows"] if row["part"] == "defences"])
+    >>> fig = plot_costs([row for row in record["rows"] if row["part"] == "defences"])
     """
     if not rows:
         raise ValueError("expected at least one row")
@@ -49,22 +44,14 @@ def costs(rows: Sequence[dict], height: int = 460):
     return fig.update_xaxes(type="log", dtick="D2")
 
 
-def scaling(rows: Sequence[dict], axis: str, height: int = 400):
+def plot_scaling(rows: Sequence[dict], axis: str, height: int = 400):
     """Cost against a size: one line a regime, with quartiles; both axes are logarithmic.
 
-    Args:
-        rows: of a benchmark record; those of this ``axis`` are drawn.
-        axis: "batch", "K", "asked" or "shadows".
-        height: in pixels.
+    Arguments: `rows`, of a benchmark record, those of this `axis` are drawn; `axis`, "batch", "K",
+    "asked" or "shadows"; `height`, in pixels. Errors: `ValueError` for an unknown axis, or no row
+    of it.
 
-    Returns:
-        A ``plotly.graph_objects.Figure``.
-
-    Raises:
-        ValueError: an unknown axis, or no row of it.
-
-    Example:
-        >>> fig = scaling(record["rows"], axis="batch")
+    >>> fig = plot_scaling(record["rows"], axis="batch")
     """
     if axis not in AXES:
         raise ValueError(f"axis: expected one of {sorted(AXES)}, got {axis!r}")
@@ -87,6 +74,5 @@ def scaling(rows: Sequence[dict], axis: str, height: int = 400):
 
 
 def _quartiles(rows: Sequence[dict]) -> dict:
-    above = [row["high"] - row["median"] for row in rows]
-    below = [row["median"] - row["low"] for row in rows]
-    return {"array": above, "arrayminus": below, "thickness": 1.2}
+    median, low, high = ([row[name] for row in rows] for name in ("median", "low", "high"))
+    return plots.whiskers(median, low, high, thickness=1.2)

@@ -21,25 +21,17 @@ UMAP_LIMIT = 1500  # points; beyond that a notebook on a laptop gets slow
 def feature_umap(features, centroids, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """UMAP of features and their centroids in one picture, the same for the same seed.
 
-    Args:
-        features: (N, D), at most 1500 rows.
-        centroids: (K, D).
+    Arguments: `features`, (N, D), at most 1500 rows; `centroids`, (K, D). Returns both mapped,
+    (N, 2) and (K, 2). Errors: `ValueError` for more rows.
 
-    Returns:
-        Points (N, 2) and centroids (K, 2).
-
-    Raises:
-        ValueError: more rows than that.
-
-    Example:
-        >>> points, marks = feature_umap(features, centroids, seed=0)
+    >>> points, marks = feature_umap(features, centroids, seed=0)
     """
     if len(features) > UMAP_LIMIT:
         raise ValueError(f"expected at most {UMAP_LIMIT} features, got {len(features)}")
     with warnings.catch_warnings():
         # umap says that its TensorFlow part is missing; we do not use it.
         warnings.simplefilter("ignore", ImportWarning)
-        from umap import UMAP
+        from umap import UMAP  # optional, and slow to import
     rows = np.concatenate([_array(features), _array(centroids)])
     # A fixed random state means one job; saying so keeps umap from warning about it.
     points = UMAP(random_state=seed, n_jobs=1).fit_transform(rows)
@@ -52,8 +44,7 @@ def loss_range(count: int, batch_size: int, num_classes: int) -> tuple[float, fl
     Both for batches of n out of `count` samples, of classes equally frequent: log(n - 1) and
     log(n / K - 1), averaged over the batches of an epoch as `fit_feature_map` averages.
 
-    Example:
-        >>> chance, floor = loss_range(2500, batch_size=512, num_classes=10)
+    >>> chance, floor = loss_range(2500, batch_size=512, num_classes=10)
     """
     full, rest = divmod(count, batch_size)
     sizes = [batch_size] * full + [rest] * (rest > 0)
@@ -62,11 +53,10 @@ def loss_range(count: int, batch_size: int, num_classes: int) -> tuple[float, fl
     return chance, floor
 
 
-def loss_curve(losses, chance: float, floor: float):
+def plot_loss_curve(losses, chance: float, floor: float):
     """The loss of every epoch between the loss of a map that knows nothing and the bound.
 
-    Example:
-        >>> fig = loss_curve([5.8, 4.6, 4.2], chance=6.2, floor=3.9)
+    >>> fig = plot_loss_curve([5.8, 4.6, 4.2], chance=6.2, floor=3.9)
     """
     fig = plots.figure(x="epoch", y="contrastive loss (nats)", height=330)
     epochs = list(range(1, len(losses) + 1))
@@ -81,17 +71,14 @@ def loss_curve(losses, chance: float, floor: float):
     )
 
 
-def two_views(left, left_marks, right, right_marks, labels):
+def plot_two_views(left, left_marks, right, right_marks, labels):
     """UMAP of the feature space (left) beside the learned map (right), with class means.
 
-    Args:
-        left, right: (N, 2) points of the same images.
-        left_marks, right_marks: (K, 2) centroids in the UMAP, centers in the map.
-        labels: (N,) classes, from 0 to 9.
+    Arguments: `left` and `right`, (N, 2) points of the same images; `left_marks` and `right_marks`,
+    (K, 2) centroids in the UMAP, centers in the map; `labels`, (N,) classes from 0 to 9.
 
-    Example:
-        >>> mapped = feature_map(features).detach()
-        >>> fig = two_views(mapped.numpy(), mapped[:10].numpy(), mapped, centers, labels)
+    >>> mapped = feature_map(features).detach()
+    >>> fig = plot_two_views(mapped.numpy(), mapped[:10].numpy(), mapped, centers, labels)
     """
     fig = plots.figure(height=470).set_subplots(1, 2, horizontal_spacing=0.09)
     for panel, points, marks in ((1, left, left_marks), (2, right, right_marks)):
@@ -101,17 +88,15 @@ def two_views(left, left_marks, right, right_marks, labels):
     fig.update_yaxes(title_text="UMAP 2", title_standoff=4, row=1, col=1)
     fig.update_xaxes(title_text="z<sub>1</sub> (map length)", row=1, col=2)
     fig.update_yaxes(title_text="z<sub>2</sub>", title_standoff=4, row=1, col=2)
-    return _legend_above(fig)
+    return _with_legend(fig)
 
 
-def regions(points, labels, clusters: Clusters, beta: float = 1.0):
+def plot_regions(points, labels, clusters: Clusters, beta: float = 1.0):
     """Mapped images, the centers as numbers and the sensitive discs of radius beta rho_k.
 
-    Args:
-        points, labels: (N, 2) and (N,), the classes from 0 to 9.
+    Arguments: `points` and `labels`, (N, 2) and (N,), the classes from 0 to 9.
 
-    Example:
-        >>> fig = regions(feature_map(features), labels, clusters)
+    >>> fig = plot_regions(feature_map(features), labels, clusters)
     """
     fig = plots.figure(x="z<sub>1</sub> (map length)", y="z<sub>2</sub> (map length)", height=560)
     _add_classes(fig, 1, _array(points), _array(labels), legend=True, size=5)
@@ -122,17 +107,15 @@ def regions(points, labels, clusters: Clusters, beta: float = 1.0):
     _add_numbers(fig, 1, centers)
     fig.update_yaxes(scaleanchor="x", constrain="domain")
     fig.update_xaxes(constrain="domain")
-    return _legend_above(fig)
+    return _with_legend(fig)
 
 
-def small_multiples(maps: dict, columns: int = 3):
+def plot_small_multiples(maps: dict, columns: int = 3):
     """One panel a map: points, centers, discs. Every panel has a scale of its own.
 
-    Args:
-        maps: name -> (points (N, 2), labels (N,), `Clusters`).
+    Arguments: `maps`, name -> (points (N, 2), labels (N,), `Clusters`).
 
-    Example:
-        >>> fig = small_multiples({"60 epochs": (points, labels, clusters)})
+    >>> fig = plot_small_multiples({"60 epochs": (points, labels, clusters)})
     """
     rows = math.ceil(len(maps) / columns)
     fig = plots.figure(height=60 + 270 * rows).set_subplots(
@@ -152,19 +135,18 @@ def small_multiples(maps: dict, columns: int = 3):
     fig.update_xaxes(showticklabels=False, ticks="", constrain="domain", mirror=True)
     fig.update_yaxes(showticklabels=False, ticks="", mirror=True)
     fig.update_annotations(font_size=13)
-    fig = _legend_above(fig)
+    fig = _with_legend(fig)
     return fig.update_layout(legend_y=1 + 0.12 / rows, margin={"l": 15, "r": 15, "b": 15, "t": 95})
 
 
-def score_panels(rows: dict, measures: list[str]):
+def plot_score_panels(rows: dict, measures: list[str]):
     """One panel a measure, one line a row: a dot for every seed, a stroke for their mean.
 
-    Args:
-        rows: name -> (seeds, measures) in [0, 1], drawn in percent.
-        measures: the panels' titles.
+    Arguments: `rows`, name -> (seeds, measures) in [0, 1], drawn in percent; `measures`, the
+    panels' titles.
 
-    Example:
-        >>> fig = score_panels({"60 epochs": [[0.9, 0.1], [0.8, 0.2]]}, ["accuracy", "inside"])
+    >>> rows = {"60 epochs": [[0.9, 0.1], [0.8, 0.2]]}
+    >>> fig = plot_score_panels(rows, ["accuracy", "inside"])
     """
     fig = plots.figure(height=180 + 34 * len(rows)).set_subplots(
         1, len(measures), shared_yaxes=True, horizontal_spacing=0.025
@@ -173,13 +155,13 @@ def score_panels(rows: dict, measures: list[str]):
     values = 100 * np.stack([np.asarray(rows[name], dtype=float) for name in names])
     for column in range(len(measures)):
         for name, scores in zip(names, values[:, :, column], strict=True):
-            place = {"row": 1, "col": column + 1, "showlegend": False}
+            panel = {"row": 1, "col": column + 1, "showlegend": False}
             fig.add_scatter(
-                x=scores.round(2), y=[name] * len(scores), mode="markers", **place,
+                x=scores.round(2), y=[name] * len(scores), mode="markers", **panel,
                 marker={"color": plots.ROLES["victim"], "size": 9, "opacity": 0.6},
             )  # fmt: skip
             fig.add_scatter(
-                x=[scores.mean().round(2)], y=[name], mode="markers", hoverinfo="skip", **place,
+                x=[scores.mean().round(2)], y=[name], mode="markers", hoverinfo="skip", **panel,
                 marker={"symbol": "line-ns", "size": 15,
                         "line": {"width": 2.5, "color": plots.ROLES["substitute"]}},
             )  # fmt: skip
@@ -217,14 +199,6 @@ def _add_numbers(fig, panel: int, marks) -> None:
     _move(fig.data[-1], panel)
 
 
-def _legend_above(fig):
-    return fig.update_layout(
-        legend={
-            "orientation": "h",
-            "x": 0,
-            "y": 1.03,
-            "yanchor": "bottom",
-            "itemsizing": "constant",
-        },
-        margin_t=80,
-    )
+def _with_legend(fig):
+    legend = plots.legend_above(1.03) | {"itemsizing": "constant"}
+    return fig.update_layout(legend=legend, margin_t=80)

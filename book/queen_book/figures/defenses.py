@@ -8,23 +8,26 @@ import torch.nn.functional as F
 
 from queen_book.figures import triangle
 from queen_book.three_classes import PROXY, on_simplex
-from queen_ref.plots import CLASS_COLORS, CLASS_SYMBOLS, ROLES, add_slider, figure
+from queen_ref.defenses import ReverseSigmoid
+from queen_ref.plots import (
+    CLASS_COLORS,
+    CLASS_SYMBOLS,
+    ROLES,
+    add_slider,
+    figure,
+    legend_above,
+)
 
 WHITE_TO_BLUE = [[0.0, "#ffffff"], [1.0, "#56B4E9"]]
 
 
-def turning_film(path, epsilon: float = 1.0):
+def plot_turning_film(path, epsilon: float = 1.0):
     """MAD's choice: where the gradient of y points, and which vertex turns it farthest.
 
-    Args:
-        path: (T, 3) values of y with different first entries, T >= 2.
-        epsilon: the L1 budget of the answer.
+    One frame for each y. Arguments: `path`, (T, 3) values of y with different first entries,
+    T >= 2; `epsilon`, the L1 budget of the answer.
 
-    Returns:
-        A ``plotly.graph_objects.Figure`` with one frame for each y.
-
-    Example:
-        >>> fig = turning_film(np.array([[0.5, 0.3, 0.2], [0.9, 0.05, 0.05]]))
+    >>> fig = plot_turning_film(np.array([[0.5, 0.3, 0.2], [0.9, 0.05, 0.05]]))
     """
     probs = torch.as_tensor(np.asarray(path, dtype=float))
     p = torch.tensor(PROXY, dtype=probs.dtype)
@@ -49,27 +52,21 @@ def turning_film(path, epsilon: float = 1.0):
     fig.add_scatter(**triangle.outline())
     fig.add_trace(triangle.marks(p[None], "p of the proxy", "#222", "x"))
     triangle.name_corners(fig)
-    fig.update_layout(legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})
+    fig.update_layout(legend=legend_above())
     fig = add_slider(fig, frames, [f"{y[0]:.2f}" for y in probs.tolist()], prefix="y of class 1: ")
     fig.layout.sliders[0].pad = {"t": 15, "b": 5}
     return fig.update_layout(margin={"t": 20, "l": 10, "r": 10})
 
 
-def codebook_film(probs, orders: dict, counts, epsilon: float = 1.0):
+def plot_codebook_film(probs, orders: dict, counts, epsilon: float = 1.0):
     """ModelGuard-S answers the same queries in two orders; a slider says how many so far.
 
-    Args:
-        probs: (N, 3) posteriors.
-        orders: name -> (N,) a permutation of the rows; two of them.
-        counts: numbers of queries at the slider's positions, increasing.
-        epsilon: the L1 budget.
+    One frame for each count. Arguments: `probs`, (N, 3) posteriors; `orders`, name -> (N,) a
+    permutation of the rows, two of them; `counts`, numbers of queries at the slider's positions,
+    increasing; `epsilon`, the L1 budget.
 
-    Returns:
-        A ``plotly.graph_objects.Figure`` with one frame for each count.
-
-    Example:
-        >>> p = np.full((2, 3), 1 / 3)
-        >>> fig = codebook_film(p, {"as drawn": [0, 1], "reversed": [1, 0]}, [1, 2])
+    >>> p = np.full((2, 3), 1 / 3)
+    >>> fig = plot_codebook_film(p, {"as drawn": [0, 1], "reversed": [1, 0]}, [1, 2])
     """
     probs = torch.as_tensor(np.asarray(probs, dtype=float))
     frames = [[] for _ in counts]
@@ -89,60 +86,47 @@ def codebook_film(probs, orders: dict, counts, epsilon: float = 1.0):
     fig.set_subplots(1, len(orders), subplot_titles=list(orders), horizontal_spacing=0.03)
     fig.add_traces(frames[-1])
     for panel in range(len(orders)):
-        place = {"row": 1, "col": panel + 1}
-        fig.add_scatter(**triangle.outline(), **place)
-        triangle.hide_axes(fig, **place)
-        fig.update_yaxes(scaleanchor=f"x{panel + 1}" if panel else "x", **place)
+        where = {"row": 1, "col": panel + 1}
+        fig.add_scatter(**triangle.outline(), **where)
+        triangle.hide_axes(fig, **where)
+        fig.update_yaxes(scaleanchor=f"x{panel + 1}" if panel else "x", **where)
     fig = add_slider(fig, frames, counts, prefix="queries so far: ")
     fig.layout.sliders[0].update(active=len(counts) - 1, pad={"t": 15, "b": 5})
     fig.update_layout(coloraxis=triangle.color_bar(), coloraxis_showscale=False)
-    fig.update_layout(legend={"orientation": "h", "y": 1.1, "yanchor": "bottom", "x": 0})
+    fig.update_layout(legend=legend_above(1.1))
     return fig.update_layout(margin={"t": 75, "l": 10, "r": 10})
 
 
-def sigmoid_curves(betas, gamma: float = 0.2):
+def plot_sigmoid_curves(betas, gamma: float = 0.2):
     """Reverse Sigmoid for two classes: y' against y, one curve for each beta.
 
-    Args:
-        betas: (M,) numbers.
-        gamma: how steep.
+    Arguments: `betas`, (M,) numbers; `gamma`, how steep.
 
-    Returns:
-        A ``plotly.graph_objects.Figure``.
-
-    Example:
-        >>> fig = sigmoid_curves([0.21, 0.6])
+    >>> fig = plot_sigmoid_curves([0.21, 0.6])
     """
-    from queen_ref.defenses import ReverseSigmoid
-
     fig = figure(x="y, the victim's probability of class 1", y="y', the answer's", height=420)
     # Close together at both ends, where the curve turns.
     y = torch.sigmoid(torch.linspace(-9, 9, 181, dtype=torch.float64))
     pair = torch.stack([y, 1 - y], 1)
+    blank = torch.zeros(len(y), 1, 1, 1)  # it looks at no image
     for number, beta in enumerate(betas):
-        moved = ReverseSigmoid(None, beta, gamma).simulate(torch.zeros(len(y), 1, 1, 1), pair)
+        moved = ReverseSigmoid(torch.nn.Identity(), beta, gamma).simulate(blank, pair)
         fig.add_scatter(x=y.numpy().round(4), y=moved[:, 0].numpy().round(4), mode="lines",
                         name=f"beta = {beta:g}",
                         line={"color": CLASS_COLORS[number],
                               "dash": ("solid", "dash", "dot")[number % 3]})  # fmt: skip
     fig.add_scatter(x=[0, 1], y=[0, 1], mode="lines", name="no defence",
                     line={"color": "#888", "width": 1})  # fmt: skip
-    return fig.update_layout(legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})
+    return fig.update_layout(legend=legend_above())
 
 
-def answer_maps(images, answers: dict, start: int = 0):
+def plot_answer_maps(images, answers: dict, start: int = 0):
     """Real images and every answer to them, as numbers; a slider chooses the image.
 
-    Args:
-        images: (N, H, W) grey values in [0, 1].
-        answers: name -> (N, K) on the simplex.
-        start: the image that is shown first.
+    One frame for each image. Arguments: `images`, (N, H, W) grey values in [0, 1]; `answers`, name
+    -> (N, K) on the simplex; `start`, the image that is shown first.
 
-    Returns:
-        A ``plotly.graph_objects.Figure`` with one frame for each image.
-
-    Example:
-        >>> fig = answer_maps(np.zeros((2, 28, 28)), {"none": np.full((2, 10), 0.1)})
+    >>> fig = plot_answer_maps(np.zeros((2, 28, 28)), {"none": np.full((2, 10), 0.1)})
     """
     names = list(answers)
     frames = []
@@ -169,18 +153,14 @@ def answer_maps(images, answers: dict, start: int = 0):
     return fig.update_layout(margin={"t": 15, "l": 10, "r": 10})
 
 
-def confidence_histograms(groups: dict, tau: float):
+def plot_confidence_histograms(groups: dict, tau: float):
     """How sure two victims are, one panel for each kind of image.
 
-    Args:
-        groups: kind of image -> {victim's name -> (N,) largest probabilities}.
-        tau: the confidence below which adaptive misinformation lies.
+    Arguments: `groups`, kind of image -> victim's name -> (N,) largest probabilities; `tau`, the
+    confidence below which adaptive misinformation lies.
 
-    Returns:
-        A ``plotly.graph_objects.Figure``.
-
-    Example:
-        >>> fig = confidence_histograms({"noise": {"plain": [0.4], "exposed": [0.1]}}, tau=0.7)
+    >>> groups = {"noise": {"plain": [0.4], "exposed": [0.1]}}
+    >>> fig = plot_confidence_histograms(groups, tau=0.7)
     """
     fig = figure(height=135 * len(groups) + 80)
     fig.set_subplots(len(groups), 1, shared_xaxes=True, subplot_titles=list(groups),
@@ -199,23 +179,15 @@ def confidence_histograms(groups: dict, tau: float):
                        xanchor="right", xshift=-4, yanchor="top")  # fmt: skip
     fig.update_xaxes(range=[0, 1])
     fig.update_xaxes(title_text="largest probability of the victim", row=len(groups), col=1)
-    return fig.update_layout(
-        barmode="group", bargap=0.1, margin_t=60,
-        legend={"orientation": "h", "y": 1.06, "yanchor": "bottom", "x": 0},
-    )  # fmt: skip
+    return fig.update_layout(barmode="group", bargap=0.1, margin_t=60, legend=legend_above(1.06))
 
 
-def codebook_growth(curves: dict):
+def plot_codebook_growth(curves: dict):
     """Entries of a codebook against the queries answered.
 
-    Args:
-        curves: name -> list of (queries (M,), entries (M,)), one for each run.
+    Arguments: `curves`, name -> list of (queries (M,), entries (M,)), one for each run.
 
-    Returns:
-        A ``plotly.graph_objects.Figure``.
-
-    Example:
-        >>> fig = codebook_growth({"epsilon = 1": [([1, 2], [1, 2])]})
+    >>> fig = plot_codebook_growth({"epsilon = 1": [([1, 2], [1, 2])]})
     """
     fig = figure(x="queries answered", y="entries of the codebook", height=400)
     for number, (name, runs) in enumerate(curves.items()):
@@ -226,21 +198,16 @@ def codebook_growth(curves: dict):
                                   "dash": ("solid", "dash", "dot")[number % 3]})  # fmt: skip
     fig.update_xaxes(type="log", dtick=1)
     fig.update_yaxes(type="log", dtick=1)
-    return fig.update_layout(legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})
+    return fig.update_layout(legend=legend_above())
 
 
-def prices(values: dict, names):
+def plot_prices(values: dict, names):
     """What defences cost: one panel a measure, a point a seed, a bar at the mean.
 
-    Args:
-        values: measure, with its unit -> (D, S) numbers of D defences and S seeds.
-        names: the D defences.
+    Arguments: `values`, measure, with its unit -> (D, S) numbers of D defences and S seeds;
+    `names`, the D defences.
 
-    Returns:
-        A ``plotly.graph_objects.Figure``.
-
-    Example:
-        >>> fig = prices({"mean L1": [[0.0, 0.0], [1.0, 0.9]]}, ["none", "mad"])
+    >>> fig = plot_prices({"mean L1": [[0.0, 0.0], [1.0, 0.9]]}, ["none", "mad"])
     """
     fig = figure(height=34 * len(names) + 125)
     fig.set_subplots(1, len(values), shared_yaxes=True, horizontal_spacing=0.04)

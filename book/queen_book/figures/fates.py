@@ -33,18 +33,13 @@ def query_fates(
 ) -> tuple[np.ndarray, SensitivityLedger]:
     """What a fresh ledger makes of one client's queries, in the order of arrival.
 
-    Args:
-        points: (B, 2) mapped queries.
-        labels: (B,) the victim's labels.
-        clusters: centers and mean distances.
-        settings: of `queen_ref.SensitivityLedger`: spacing, threshold, alpha, beta.
+    Arguments: `points`, (B, 2) mapped queries; `labels`, (B,) of the victim; `clusters`, centers
+    and mean distances; `settings`, spacing, threshold, alpha, beta of
+    `queen_ref.SensitivityLedger`. Returns (B,) integers, numbers of `FATES`, and the ledger as it
+    is afterwards.
 
-    Returns:
-        (B,) integers, numbers of `FATES`, and the ledger as it is afterwards.
-
-    Example:
-        >>> fates, ledger = query_fates(points, labels, queen.clusters, threshold=0.1)
-        >>> counts = np.bincount(fates, minlength=4)   # outside, not novel, recorded, reversed
+    >>> fates, ledger = query_fates(points, labels, queen.clusters, threshold=0.1)
+    >>> counts = np.bincount(fates, minlength=4)   # outside, not novel, recorded, reversed
     """
     ledger = SensitivityLedger(clusters.centers, clusters.radii, **settings)
     verdict = ledger.observe(points, labels)
@@ -55,9 +50,8 @@ def query_fates(
 def in_mean_distances(points: torch.Tensor, labels: torch.Tensor, clusters: Clusters) -> np.ndarray:
     """(B, 2) positions (z - c_k) / rho_k: the sensitive disc of every class has radius beta.
 
-    Example:
-        >>> local = in_mean_distances(points, labels, queen.clusters)
-        >>> inside = np.hypot(*local.T) < 1
+    >>> local = in_mean_distances(points, labels, queen.clusters)
+    >>> inside = np.hypot(*local.T) < 1
     """
     radius = clusters.radii[labels].clamp_min(1e-12)[:, None]
     return ((points - clusters.centers[labels]) / radius).cpu().numpy()
@@ -68,9 +62,8 @@ def cqs_history(
 ) -> np.ndarray:
     """CQS of every class (T, K) after `sent` (T,) queries, increasing numbers up to B.
 
-    Example:
-        >>> cqs_history(points, labels, queen.clusters, sent=np.array([100, 200])).shape
-        (2, 10)
+    >>> cqs_history(points, labels, queen.clusters, sent=np.array([100, 200])).shape
+    (2, 10)
     """
     ledger = SensitivityLedger(clusters.centers, clusters.radii, **settings)
     history, before = [], 0
@@ -85,10 +78,9 @@ def cqs_history(
 def circles(centers: np.ndarray, radius: float, corners: int = 24) -> tuple[np.ndarray, np.ndarray]:
     """x and y of many circles as one broken line; centers (N, 2).
 
-    Example:
-        >>> x, y = circles(np.zeros((3, 2)), radius=0.1)
-        >>> x.shape
-        (78,)
+    >>> x, y = circles(np.zeros((3, 2)), radius=0.1)
+    >>> x.shape
+    (78,)
     """
     angle = np.append(np.linspace(0, 2 * np.pi, corners + 1), np.nan)  # nan lifts the pen
     x = centers[:, :1] + radius * np.cos(angle)

@@ -26,7 +26,7 @@ THIEVES = {
 }
 
 
-def stolen_film(rows: Sequence[dict], first: str = "queen-strict", height: int = 300):
+def plot_stolen_film(rows: Sequence[dict], first: str = "queen-strict", height: int = 300):
     """A bar for every thief; a slider chooses the defence. It needs no kernel.
 
     A bar is the mean over the seeds, its whisker goes from the worst seed to the best. The line is
@@ -34,19 +34,11 @@ def stolen_film(rows: Sequence[dict], first: str = "queen-strict", height: int =
     cell for the labels of a defence that keeps them, for these are the labels of the defence
     `top1`; and none for undoing a defence that is not there.
 
-    Args:
-        rows: of `queen_ref.arena.summarise`, of one profile, pool and policy.
-        first: the defence to begin with.
-        height: in pixels.
+    Arguments: `rows`, of `queen_ref.arena.summarise`, of one profile, pool and policy; `first`, the
+    defence to begin with; `height`, in pixels. Errors: `ValueError` for fewer than two defences,
+    or none of them `first` or `top1`.
 
-    Returns:
-        A ``plotly.graph_objects.Figure`` with one frame for each defence.
-
-    Raises:
-        ValueError: fewer than two defences, or none of them `first` or `top1`.
-
-    Example:
-        >>> fig = stolen_film([row for row in rows if row["policy"] == "random"])
+    >>> fig = plot_stolen_film([row for row in rows if row["policy"] == "random"])
     """
     defenses = [name for name in NAMES if any(row["defense"] == name for row in rows)]
     if len(defenses) < 2:
@@ -62,7 +54,7 @@ def stolen_film(rows: Sequence[dict], first: str = "queen-strict", height: int =
     fig = plots.figure(x="share of test images right", height=height).add_traces(frames[at])
     fig.update_xaxes(range=[0, 1.02])
     fig.update_yaxes(categoryorder="array", categoryarray=list(THIEVES.values())[::-1])
-    fig.update_layout(legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})
+    fig.update_layout(legend=plots.legend_above())
     names = [NAMES[name] for name in defenses]
     return plots.add_slider(fig, frames, names, prefix="defence: ", first=at)
 
@@ -70,9 +62,8 @@ def stolen_film(rows: Sequence[dict], first: str = "queen-strict", height: int =
 def _frame(rows: Sequence[dict]) -> list[dict]:
     stolen = {row["attack"]: row for row in rows}
     found = [stolen.get(name) for name in THIEVES]
-    values = [row and row["substitute_accuracy"] for row in found]
-    above = [row and row["substitute_accuracy_max"] - row["substitute_accuracy"] for row in found]
-    below = [row and row["substitute_accuracy"] - row["substitute_accuracy_min"] for row in found]
+    values, low, high = ([row and row[f"substitute_accuracy{end}"] for row in found]
+                         for end in ("", "_min", "_max"))  # fmt: skip
     kept = stolen["naive"]["protected_accuracy_after"]
     words = list(THIEVES.values())
     missing = [thief for thief, value in zip(words, values, strict=True) if value is None]
@@ -80,7 +71,7 @@ def _frame(rows: Sequence[dict]) -> list[dict]:
         {
             "type": "bar", "orientation": "h", "y": words, "x": values, "name": "the thief's copy",
             "marker": {"color": plots.ROLES["substitute"]},
-            "error_x": {"array": above, "arrayminus": below, "thickness": 1.5},
+            "error_x": plots.whiskers(values, low, high, thickness=1.5),
             "hovertemplate": "%{y}: %{x:.3f}<extra></extra>",
         },
         {

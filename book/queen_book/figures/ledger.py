@@ -24,7 +24,7 @@ from queen_ref import plots
 from queen_ref.queen.features import Clusters
 
 
-def ledger_film(
+def plot_ledger_film(
     points: torch.Tensor,
     labels: torch.Tensor,
     clusters: Clusters,
@@ -34,17 +34,13 @@ def ledger_film(
 ):
     """One client's ledger filling up: a class's disc beside CQS of every class, with a slider.
 
-    Args:
-        points, labels: (B, 2) and (B,), the client's queries in the order of arrival.
-        clusters: centers and mean distances.
-        watched: the class whose disc is drawn, in units of its mean distance.
-        frames: how many moments the film has.
-        settings: of the ledger, as for `query_fates`.
+    Arguments: `points` and `labels`, (B, 2) and (B,), the client's queries in the order of arrival;
+    `clusters`, centers and mean distances; `watched`, the class whose disc is drawn, in units of
+    its mean distance; `frames`, how many moments the film has; `settings`, of the ledger, as for
+    `query_fates`.
 
-    Example:
-        >>> fig = ledger_film(points, labels, queen.clusters, watched=3)
-        >>> len(fig.frames)
-        36
+    >>> len(plot_ledger_film(points, labels, queen.clusters, watched=3).frames)
+    36
     """
     settings = {**DEFAULTS, **settings}
     fates, _ = query_fates(points, labels, clusters, **settings)
@@ -69,37 +65,33 @@ def ledger_film(
     return _add_player(fig)
 
 
-def settings_figure(points: torch.Tensor, labels: torch.Tensor, clusters: Clusters, watched: int):
+def plot_settings(points: torch.Tensor, labels: torch.Tensor, clusters: Clusters, watched: int):
     """An explorer without Python: choose a setting of the ledger, then move its slider.
 
     The other three settings stay at `DEFAULTS`. Left: the disc of class `watched` after all
     queries. Right: what became of all queries, of every class.
 
-    Args:
-        points, labels: (B, 2) and (B,), the client's queries in the order of arrival.
-        clusters: centers and mean distances.
-        watched: the class whose disc is drawn.
+    Arguments: `points` and `labels`, (B, 2) and (B,), the client's queries in the order of arrival;
+    `clusters`, centers and mean distances; `watched`, the class whose disc is drawn.
 
-    Example:
-        >>> fig = settings_figure(points, labels, queen.clusters, watched=3)
-        >>> len(fig.layout.sliders)
-        4
+    >>> len(plot_settings(points, labels, queen.clusters, watched=3).layout.sliders)
+    4
     """
     local = in_mean_distances(points, labels, clusters)
     mine = labels.cpu().numpy() == watched
 
-    def draw(**changes) -> list:
+    def traces(**changes) -> list:
         settings = {**DEFAULTS, **changes}
         fates, _ = query_fates(points, labels, clusters, **settings)
         return [*_disc_traces(local[mine], fates[mine], settings), _fate_bars(fates)]
 
-    start = draw()
+    start = traces()
     titles = [f"queries of class {watched}", "what becomes of a query"]
     fig = _disc_figure(start, reach=1.5, titles=titles)
     fig.update_xaxes(title_text="all queries, every class", row=1, col=2)
     fig.update_yaxes(title_text="share (%)", range=[0, 100], row=1, col=2)
     fig.frames = [
-        {"name": f"{setting} {value:g}", "data": draw(**{setting: value})}
+        {"name": f"{setting} {value:g}", "data": traces(**{setting: value})}
         for setting, values in SETTINGS.items()
         for value in values
     ]
@@ -108,7 +100,7 @@ def settings_figure(points: torch.Tensor, labels: torch.Tensor, clusters: Cluste
 
 def _disc_traces(local: np.ndarray, fates: np.ndarray, settings: dict) -> list:
     """Rim, discs of radius r, and the points of every fate; all in mean distances."""
-    import plotly.graph_objects as go
+    import plotly.graph_objects as go  # optional: only figures need it
 
     beta = settings["beta"]
     recorded = local[fates == 2]
@@ -133,7 +125,7 @@ def _disc_traces(local: np.ndarray, fates: np.ndarray, settings: dict) -> list:
 
 
 def _cqs_bars(shares: np.ndarray, threshold: float):
-    import plotly.graph_objects as go
+    import plotly.graph_objects as go  # optional: only figures need it
 
     over = shares > threshold
     colors = np.where(over, FATE_COLORS[3], FATE_COLORS[2]).tolist()
@@ -142,7 +134,7 @@ def _cqs_bars(shares: np.ndarray, threshold: float):
 
 
 def _fate_bars(fates: np.ndarray):
-    import plotly.graph_objects as go
+    import plotly.graph_objects as go  # optional: only figures need it
 
     shares = 100 * np.bincount(fates, minlength=len(FATES)) / len(fates)
     names = [name.replace(", ", ",<br>") for name in FATES]
@@ -157,10 +149,7 @@ def _disc_figure(traces: list, reach: float, titles: list[str]):
         1, 2, column_widths=[0.55, 0.45], horizontal_spacing=0.13, subplot_titles=titles
     )
     fig.add_traces(traces)
-    fig.update_layout(
-        legend={"orientation": "h", "x": 0, "y": 1.1, "yanchor": "bottom"},
-        margin={"t": 100, "l": 55, "r": 15, "b": 55},
-    )
+    fig.update_layout(legend=plots.legend_above(1.1), margin={"t": 100, "l": 55, "r": 15, "b": 55})
     limit = 1.3 * reach
     text = "z<sub>{0}</sub> − c<sub>{0}</sub>, in mean distances"
     fig.update_xaxes(range=[-limit, limit], constrain="domain", title_text=text.format(1),
@@ -190,15 +179,11 @@ def _add_player(fig):
 
 def _add_chooser(fig, start: list):
     """A menu that shows one of four sliders and takes the figure back to the defaults."""
-    now = {"mode": "immediate", "frame": {"duration": 0, "redraw": True},
-           "transition": {"duration": 0}}  # fmt: skip
     sliders, buttons = [], []
     home = {key: [_plain(trace, key) for trace in start] for key in ("x", "y", "text")}
     for number, (setting, values) in enumerate(SETTINGS.items()):
-        steps = [
-            {"label": f"{value:g}", "method": "animate", "args": [[f"{setting} {value:g}"], now]}
-            for value in values
-        ]
+        labels = [f"{value:g}" for value in values]
+        steps = plots.slider_steps([f"{setting} {label}" for label in labels], labels)
         sliders.append(
             {"steps": steps, "active": values.index(DEFAULTS[setting]), "visible": number == 0,
              "currentvalue": {"prefix": f"{SYMBOLS[setting]} = "}, "pad": {"t": 65, "b": 5},

@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 
 from queen_book.figures.triangle import CORNERS, flat
-from queen_ref.plots import CLASS_COLORS, CLASS_SYMBOLS, ROLES, add_slider, figure
+from queen_ref.plots import (
+    CLASS_COLORS,
+    CLASS_SYMBOLS,
+    ROLES,
+    add_slider,
+    figure,
+    legend_above,
+    seed_whiskers,
+)
 from queen_ref.queen.unlearning import reverse_gradient
 
 EXACT = "#009E73"
 
 
-def simplex_film(y, path):
+def plot_simplex_film(y, path):
     """y, p, t = 2p - y and both answers on the simplex of three classes; a slider moves p.
 
-    Args:
-        y: (3,) the victim's softmax.
-        path: (T, 3) values of p with different first entries, T >= 2.
+    One frame for each p. Arguments: `y`, (3,) the victim's softmax; `path`, (T, 3) values of p with
+    different first entries, T >= 2.
 
-    Returns:
-        A ``plotly.graph_objects.Figure`` with one frame for each p.
-
-    Example:
-        >>> y = [0.8, 0.1, 0.1]
-        >>> fig = simplex_film(y, np.linspace([0, 0, 1], y, 5))
+    >>> y = [0.8, 0.1, 0.1]
+    >>> fig = plot_simplex_film(y, np.linspace([0, 0, 1], y, 5))
     """
-    import torch
-
     path = np.asarray(path, dtype=float)
     y = np.broadcast_to(np.asarray(y, dtype=float), path.shape)
     pair = torch.tensor(y.copy()), torch.tensor(path)
@@ -58,7 +60,7 @@ def simplex_film(y, path):
     fig.update_xaxes(range=[min(-0.1, low[0] - 0.06), max(1.1, high[0] + 0.06)], visible=False)
     fig.update_yaxes(range=[min(-0.12, low[1] - 0.06), max(1.0, high[1] + 0.06)], visible=False,
                      scaleanchor="x")  # fmt: skip
-    fig.update_layout(legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})
+    fig.update_layout(legend=legend_above())
     fig.update_layout(margin={"t": 20})
     fig = add_slider(fig, frames, [f"{p[0]:.2f}" for p in path], prefix="p of the victim's class: ")
     return fig.update_layout(sliders=[{"active": len(path) // 3, "pad": {"t": 10, "b": 5}}])
@@ -78,18 +80,14 @@ def _mark(point, name: str, color: str, symbol: str) -> dict:
             "line": {"color": "#fff", "width": 1}}}  # fmt: skip
 
 
-def step_histograms(steps: dict, low: float = 1e-6):
+def plot_step_histograms(steps: dict, low: float = 1e-6):
     """Histograms of lambda on a logarithmic axis, one panel a group.
 
-    Args:
-        steps: name -> (N,) values of lambda in [0, 1].
-        low: smaller values are counted in the first bin.
+    Arguments: `steps`, name -> (N,) values of lambda in [0, 1]; `low`, smaller values are counted
+    in the first bin.
 
-    Returns:
-        A ``plotly.graph_objects.Figure``.
-
-    Example:
-        >>> fig = step_histograms({"two classes": np.array([0.5, 1.0]), "more": np.array([1e-3])})
+    >>> steps = {"two classes": np.array([0.5, 1.0]), "more": np.array([1e-3])}
+    >>> fig = plot_step_histograms(steps)
     """
     fig = figure(height=150 * len(steps) + 60)
     fig.set_subplots(len(steps), 1, shared_xaxes=True, subplot_titles=list(steps),
@@ -110,27 +108,23 @@ def step_histograms(steps: dict, low: float = 1e-6):
     return fig
 
 
-def stages(cosines: dict, lengths: dict, names):
+def plot_stages(cosines: dict, lengths: dict, names):
     """Parameter gradients over a substitute's life: cosine to the honest one, and length.
 
-    Args:
-        cosines: name -> (S, R) cosines, S stages and R runs.
-        lengths: some of the same names -> (S, R) lengths, divided by the honest gradient's.
-        names: what the S stages are called.
+    The mean of the runs, with bars from the lowest to the highest. Arguments: `cosines`, name ->
+    (S, R) cosines, S stages and R runs; `lengths`, some of the same names -> (S, R) lengths,
+    divided by the honest gradient's; `names`, what the S stages are called.
 
-    Returns:
-        A ``plotly.graph_objects.Figure``: mean of the runs, bars from the lowest to the highest.
-
-    Example:
-        >>> fig = stages({"exact": -np.ones((2, 3))}, {"exact": np.ones((2, 3))}, ["new", "old"])
+    >>> runs = {"exact": -np.ones((2, 3))}
+    >>> fig = plot_stages(runs, {"exact": np.ones((2, 3))}, ["new", "old"])
     """
     fig = figure(height=620)
     fig.set_subplots(2, 1, shared_xaxes=True, vertical_spacing=0.08)
     shift = np.linspace(-0.12, 0.12, len(cosines))
-    place = {name: number for number, name in enumerate(cosines)}  # one look in both panels
+    numbers = {name: number for number, name in enumerate(cosines)}  # one look in both panels
     for row, group in ((1, cosines), (2, lengths)):
         for name, values in group.items():
-            number, values = place[name], np.asarray(values, dtype=float)
+            number, values = numbers[name], np.asarray(values, dtype=float)
             mean, dash = values.mean(1), "solid" if number % 2 == 0 else "dot"
             fig.add_scatter(
                 x=np.arange(len(mean)) + shift[number], y=mean.round(4), name=name,
@@ -144,22 +138,17 @@ def stages(cosines: dict, lengths: dict, names):
     fig.update_yaxes(title_text="length / honest length", rangemode="tozero", row=2, col=1)
     fig.update_xaxes(tickvals=np.arange(len(names)), ticktext=list(names))
     fig.update_xaxes(title_text="the substitute's age", row=2, col=1)
-    return fig.update_layout(legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})
+    return fig.update_layout(legend=legend_above())
 
 
-def shadow_strength(accuracy, curves: dict, labels):
+def plot_shadow_strength(accuracy, curves: dict, labels):
     """What the shadows' accuracy does to the reversed answers.
 
-    Args:
-        accuracy: (L,) test accuracy of each level's shadows, in [0, 1].
-        curves: name -> (L,) shares in [0, 1].
-        labels: how each level was trained, for the hover text.
+    Arguments: `accuracy`, (L,) test accuracy of each level's shadows, in [0, 1]; `curves`, name ->
+    (L,) shares in [0, 1]; `labels`, how each level was trained, for the hover text.
 
-    Returns:
-        A ``plotly.graph_objects.Figure``.
-
-    Example:
-        >>> fig = shadow_strength([0.3, 0.9], {"label kept": [0.0, 0.8]}, ["to 0.3", "to 0.9"])
+    >>> curves = {"label kept": [0.0, 0.8]}
+    >>> fig = plot_shadow_strength([0.3, 0.9], curves, ["to 0.3", "to 0.9"])
     """
     fig = figure(x="test accuracy of a single shadow, %", y="share of queries, %", height=440)
     accuracy = np.asarray(accuracy, dtype=float)
@@ -173,21 +162,16 @@ def shadow_strength(accuracy, curves: dict, labels):
             hovertemplate="%{text}: %{y:.1f} %",
         )  # fmt: skip
     fig.update_yaxes(range=[-4, 104])
-    return fig.update_layout(legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})
+    return fig.update_layout(legend=legend_above())
 
 
-def margins(groups: dict, border: float = 0.5):
+def plot_margins(groups: dict, border: float = 0.5):
     """How far the shadows' mean prefers the victim's class; right of the border it survives.
 
-    Args:
-        groups: name -> (N,) values of p_k - max p_j, in [-1, 1].
-        border: where the reversed answer begins to keep the label.
+    Arguments: `groups`, name -> (N,) values of p_k - max p_j, in [-1, 1]; `border`, where the
+    reversed answer begins to keep the label.
 
-    Returns:
-        A ``plotly.graph_objects.Figure``.
-
-    Example:
-        >>> fig = margins({"weak": np.array([-0.1, 0.2]), "strong": np.array([0.7, 0.9])})
+    >>> fig = plot_margins({"weak": np.array([-0.1, 0.2]), "strong": np.array([0.7, 0.9])})
     """
     fig = figure(height=150 * len(groups) + 60)
     fig.set_subplots(len(groups), 1, shared_xaxes=True, subplot_titles=list(groups),
@@ -208,19 +192,14 @@ def margins(groups: dict, border: float = 0.5):
     return fig
 
 
-def phase_diagram(accuracy, shares, levels):
+def plot_phase_diagram(accuracy, shares, levels):
     """Heat map: share of reversed answers x strength of the shadows -> substitute's accuracy.
 
-    Args:
-        accuracy: (L, S, R) accuracies in [0, 1] of L levels, S shares and R runs.
-        shares: (S,) shares of reversed answers in [0, 1].
-        levels: the names of the L levels, weakest first.
+    Every cell says its mean and, below, its extremes. Arguments: `accuracy`, (L, S, R) accuracies
+    in [0, 1] of L levels, S shares and R runs; `shares`, (S,) of reversed answers, in [0, 1];
+    `levels`, the names of the L levels, weakest first.
 
-    Returns:
-        A ``plotly.graph_objects.Figure``; every cell says its mean and, below, its extremes.
-
-    Example:
-        >>> fig = phase_diagram(np.zeros((2, 2, 3)), [0.0, 1.0], ["weak", "strong"])
+    >>> fig = plot_phase_diagram(np.zeros((2, 2, 3)), [0.0, 1.0], ["weak", "strong"])
     """
     percent = 100 * np.asarray(accuracy, dtype=float)
     mean, low, high = percent.mean(2), percent.min(2), percent.max(2)
@@ -236,19 +215,14 @@ def phase_diagram(accuracy, shares, levels):
     return fig.update_yaxes(type="category", showgrid=False)
 
 
-def readings(accuracy: dict, levels, undefended: float, chance: float):
+def plot_readings(accuracy: dict, levels, undefended: float, chance: float):
     """What three thieves make of the same reversed answers.
 
-    Args:
-        accuracy: name of the reading -> (L, R) accuracies in [0, 1], L levels and R runs.
-        levels: the names of the L levels.
-        undefended, chance: accuracies in [0, 1] drawn as lines.
+    The mean of the runs, with bars from the lowest to the highest. Arguments: `accuracy`, name of
+    the reading -> (L, R) accuracies in [0, 1], L levels and R runs; `levels`, the names of the L
+    levels; `undefended` and `chance`, accuracies in [0, 1] drawn as lines.
 
-    Returns:
-        A ``plotly.graph_objects.Figure``: mean of the runs, bars from the lowest to the highest.
-
-    Example:
-        >>> fig = readings({"top-1": np.ones((2, 3))}, ["weak", "strong"], 0.9, 0.1)
+    >>> fig = plot_readings({"top-1": np.ones((2, 3))}, ["weak", "strong"], 0.9, 0.1)
     """
     fig = figure(x="accuracy of a single shadow", y="accuracy of the substitute, %", height=440)
     for number, (name, values) in enumerate(accuracy.items()):
@@ -260,13 +234,8 @@ def readings(accuracy: dict, levels, undefended: float, chance: float):
         fig.add_hline(y=100 * value, line={"color": "#222", "dash": "dash"}, annotation_text=text)
     fig.update_xaxes(type="category")
     fig.update_yaxes(range=[0, 105])
-    return fig.update_layout(
-        barmode="group", legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
-    )
+    return fig.update_layout(barmode="group", legend=legend_above())
 
 
 def _bars(values: np.ndarray) -> dict:
-    """Error bars from the lowest to the highest of the runs (S, R)."""
-    mean = values.mean(1)
-    return {"type": "data", "symmetric": False, "array": values.max(1) - mean,
-            "arrayminus": mean - values.min(1), "thickness": 1.2, "width": 4}  # fmt: skip
+    return seed_whiskers(values, thickness=1.2, width=4)

@@ -1,7 +1,7 @@
 """Which queries are sensitive: maps of them, the curve of SQS, shares inside, the growth of CQS.
 
-Every function takes tensors or arrays and returns a ``plotly.graph_objects.Figure``. Plotly and
-umap are imported where they are used.
+Tensors or arrays go in, plotly figures come out. Plotly and umap are imported where they are
+used.
 """
 
 from __future__ import annotations
@@ -18,23 +18,19 @@ from queen_ref.queen.sensitivity import single_query_sensitivity
 def fit_umap(features: torch.Tensor, seed: int = 0):
     """A UMAP of the victim's features (N, D), with a `transform` for queries.
 
-    Example:
-        >>> umap = fit_umap(features, seed=0)
-        >>> umap.transform(features[:5].cpu().numpy()).shape
-        (5, 2)
+    >>> fit_umap(features, seed=0).transform(features[:5].cpu().numpy()).shape
+    (5, 2)
     """
-    import umap
+    import umap  # optional, and slow to import
 
     return umap.UMAP(random_state=seed, n_epochs=200).fit(features.cpu().numpy())
 
 
-def sqs_curves(alphas: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0)):
+def plot_sqs_curves(alphas: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0)):
     """Single query sensitivity over d / s_k, one line for each alpha.
 
-    Example:
-        >>> fig = sqs_curves((1.0, 2.0))
-        >>> len(fig.data)
-        2
+    >>> len(plot_sqs_curves((1.0, 2.0)).data)
+    2
     """
     fig = plots.figure(x="distance to the center, d / s<sub>k</sub>", y="SQS", height=380)
     ratio = torch.linspace(0, 2.5, 126)
@@ -50,7 +46,7 @@ def sqs_curves(alphas: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0)):
     return fig.update_yaxes(range=[0, 1.03]).update_xaxes(range=[0, 2.5])
 
 
-def queries_in_two_maps(
+def plot_queries_in_two_maps(
     background: np.ndarray,
     left: dict[str, np.ndarray],
     left_centroids: np.ndarray,
@@ -59,16 +55,13 @@ def queries_in_two_maps(
 ):
     """Queries of several pools in a UMAP of the features, beside the learned 2-D map.
 
-    Args:
-        background: (N, 2) training images in the UMAP.
-        left: for each pool its queries (B, 2) in the UMAP.
-        left_centroids: (K, 2) centroids mu_k in the UMAP.
-        right: for each pool the same queries (B, 2) in the learned map.
-        clusters: centers and mean distances in the learned map; beta = 1.
+    Arguments: `background`, (N, 2) training images in the UMAP; `left`, for each pool its queries
+    (B, 2) in the UMAP; `left_centroids`, (K, 2) centroids mu_k in the UMAP; `right`, for each pool
+    the same queries (B, 2) in the learned map; `clusters`, centers and mean distances there, with
+    beta = 1.
 
-    Example:
-        >>> pools = {"held-out": points.numpy()}             # in either map
-        >>> fig = queries_in_two_maps(points.numpy(), pools, centers.numpy(), pools, clusters)
+    >>> pools = {"held-out": points.numpy()}             # in either map
+    >>> fig = plot_queries_in_two_maps(points.numpy(), pools, centers.numpy(), pools, clusters)
     """
     fig = plots.figure(height=480).set_subplots(
         1, 2, subplot_titles=["UMAP of the features", "learned map m"], horizontal_spacing=0.1
@@ -90,10 +83,7 @@ def queries_in_two_maps(
     x, y = (np.concatenate(part) for part in zip(*rims, strict=True))
     fig.add_scatter(x=x, y=y, mode="lines", name="sensitive regions",
                     line={"color": "#222", "width": 1.5}, row=1, col=2)  # fmt: skip
-    fig.update_layout(
-        legend={"orientation": "h", "x": 0, "y": 1.1, "yanchor": "bottom"},
-        margin={"t": 100, "l": 55, "r": 15, "b": 55},
-    )
+    fig.update_layout(legend=plots.legend_above(1.1), margin={"t": 100, "l": 55, "r": 15, "b": 55})
     for column, unit in ((1, "UMAP"), (2, "z")):
         sub = "<sub>1</sub>", "<sub>2</sub>"
         fig.update_xaxes(title_text=unit + sub[0], row=1, col=column)
@@ -101,14 +91,12 @@ def queries_in_two_maps(
     return fig.update_yaxes(scaleanchor="x2", row=1, col=2)
 
 
-def inside_bars(shares: dict[str, list[float]]):
+def plot_inside_bars(shares: dict[str, list[float]]):
     """Share of each pool that falls inside: a bar for the mean, a dot for each seed.
 
-    Args:
-        shares: for each pool its share inside, in [0, 1], for one or more seeds.
+    Arguments: `shares`, for each pool its share inside, in [0, 1], for one or more seeds.
 
-    Example:
-        >>> fig = inside_bars({"held-out": [0.56, 0.54, 0.57], "noise": [0.0, 0.0, 0.0]})
+    >>> fig = plot_inside_bars({"held-out": [0.56, 0.54, 0.57], "noise": [0.0, 0.0, 0.0]})
     """
     names = list(shares)
     fig = plots.figure(x="query pool", y="inside (% of its queries)", height=380)
@@ -124,15 +112,13 @@ def inside_bars(shares: dict[str, list[float]]):
     return fig.update_yaxes(range=[0, 100])
 
 
-def cqs_growth(curves: dict[str, tuple[np.ndarray, np.ndarray]], threshold: float):
+def plot_cqs_growth(curves: dict[str, tuple[np.ndarray, np.ndarray]], threshold: float):
     """The most covered class of each pool against the number of queries sent.
 
-    Args:
-        curves: for each pool the numbers of queries (T,) and CQS of every class then (T, K).
-        threshold: where reversing begins.
+    Arguments: `curves`, for each pool the numbers of queries (T,) and CQS of every class then
+    (T, K); `threshold`, where reversing begins.
 
-    Example:
-        >>> fig = cqs_growth({"held-out": (np.arange(3), np.zeros((3, 10)))}, threshold=0.2)
+    >>> fig = plot_cqs_growth({"held-out": (np.arange(3), np.zeros((3, 10)))}, threshold=0.2)
     """
     fig = plots.figure(x="queries sent by the client", y="CQS<sub>k</sub>", height=430)
     for number, (name, (sent, cqs)) in enumerate(curves.items()):

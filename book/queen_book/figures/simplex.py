@@ -7,7 +7,7 @@ import torch
 
 from queen_book.figures import triangle
 from queen_book.three_classes import LIE, PROXY, STRENGTHS, TITLES, on_simplex, simplex_grid
-from queen_ref.plots import figure
+from queen_ref.plots import figure, slider_steps
 
 EMPTY = np.full((1, 3), np.nan)
 # What decides where the arrows go, and is drawn with them: a name, and points (N, 3).
@@ -17,18 +17,13 @@ LANDMARKS = {
 }
 
 
-def atlas(steps: int = 10, columns: int = 3):
+def plot_atlas(steps: int = 10, columns: int = 3):
     """Every defence at its default strength: an arrow from each posterior to its answer.
 
-    Args:
-        steps: of `queen_book.three_classes.simplex_grid`.
-        columns: panels in a row.
+    The colour is the L1 distance that a point is moved. Arguments: `steps`, of
+    `queen_book.three_classes.simplex_grid`; `columns`, panels in a row.
 
-    Returns:
-        A ``plotly.graph_objects.Figure``; the colour is the L1 distance that a point is moved.
-
-    Example:
-        >>> fig = atlas()
+    >>> fig = plot_atlas()
     """
     names = list(STRENGTHS)
     rows = -(-len(names) // columns)
@@ -36,37 +31,31 @@ def atlas(steps: int = 10, columns: int = 3):
     fig.set_subplots(rows, columns, subplot_titles=[TITLES[name] for name in names],
                      horizontal_spacing=0.02, vertical_spacing=0.06)  # fmt: skip
     for number, name in enumerate(names):
-        place = {"row": number // columns + 1, "col": number % columns + 1}
-        fig.add_scatter(**triangle.outline(), **place)
+        panel = {"row": number // columns + 1, "col": number % columns + 1}
+        fig.add_scatter(**triangle.outline(), **panel)
         drawn, landmark = _state(name, None, steps, size=7)
-        fig.add_trace(drawn | {"showlegend": False}, **place)
-        fig.add_trace(landmark | {"showlegend": False}, **place)
-        triangle.hide_axes(fig, **place)
-        fig.update_yaxes(scaleanchor=f"x{number + 1}" if number else "x", **place)
+        fig.add_trace(drawn | {"showlegend": False}, **panel)
+        fig.add_trace(landmark | {"showlegend": False}, **panel)
+        triangle.hide_axes(fig, **panel)
+        fig.update_yaxes(scaleanchor=f"x{number + 1}" if number else "x", **panel)
     fig.update_annotations(font_size=13)
     bar = triangle.color_bar(y=-0.02)
     return fig.update_layout(coloraxis=bar, margin={"t": 40, "l": 10, "r": 10, "b": 80})
 
 
-def strengths_figure(steps: int = 10, start: str = "rounding"):
+def plot_strengths(steps: int = 10, start: str = "rounding"):
     """A menu chooses the defence, a slider its strength; works without a kernel.
 
-    Args:
-        steps: of `queen_book.three_classes.simplex_grid`.
-        start: the defence that is shown first; it must have a strength.
+    One frame for each defence and strength. Arguments: `steps`, of
+    `queen_book.three_classes.simplex_grid`; `start`, the defence that is shown first, one that has
+    a strength.
 
-    Returns:
-        A ``plotly.graph_objects.Figure`` with one frame for each defence and strength.
-
-    Example:
-        >>> len(strengths_figure(steps=2).layout.sliders)
-        8
+    >>> len(plot_strengths(steps=2).layout.sliders)
+    8
     """
     fig = figure(height=520).add_traces(_state(start, None, steps, size=10))
     fig.add_scatter(**triangle.outline())
     triangle.name_corners(fig)
-    now = {"mode": "immediate", "frame": {"duration": 0, "redraw": True},
-           "transition": {"duration": 0}}  # fmt: skip
     order = sorted((name for name in STRENGTHS if STRENGTHS[name]), key=lambda name: name != start)
     fig.frames = [
         {"name": f"{name} {value:g}", "data": _state(name, value, steps, size=10)}
@@ -76,9 +65,9 @@ def strengths_figure(steps: int = 10, start: str = "rounding"):
     sliders = []
     for name in order:
         strength = STRENGTHS[name]
+        labels = [f"{value:g}" for value in strength.values]
         sliders.append(
-            {"steps": [{"label": f"{value:g}", "method": "animate",
-                        "args": [[f"{name} {value:g}"], now]} for value in strength.values],
+            {"steps": slider_steps([f"{name} {label}" for label in labels], labels),
              "active": strength.values.index(strength.default), "visible": name == start,
              "currentvalue": {"prefix": f"{strength.symbol} = "}, "pad": {"t": 60, "b": 5}}
         )  # fmt: skip

@@ -6,35 +6,28 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from queen_book.figures.end_to_end import spread
+from queen_book.figures.end_to_end import mean_and_range
 from queen_ref import plots
 
 USERS = {"fresh": ("#0072B2", "solid"), "covered": ("#56B4E9", "dash")}
 THIEF, BARE = plots.ROLES["substitute"], "#777777"
 
 
-def threshold_film(runs: Sequence[dict], honest: Sequence[dict], undefended: Sequence[dict]):
+def plot_threshold_film(runs: Sequence[dict], honest: Sequence[dict], undefended: Sequence[dict]):
     """Accuracy against the budget; a slider sets the threshold. It needs no kernel.
 
     The thief's line is the mean over seeds, its whiskers go from the worst to the best. The two
     level lines are the accuracy of the answers that honest users get at that threshold. The grey
     line is the thief without a defence.
 
-    Args:
-        runs: one substitute each: "threshold", "budget", "accuracy".
-        honest: "threshold", "client" ("fresh" or "covered"), "accuracy"; one a seed.
-        undefended: as `runs`, without "threshold".
+    Arguments: `runs`, one substitute each: "threshold", "budget", "accuracy"; `honest`,
+    "threshold", "client" ("fresh" or "covered"), "accuracy", one a seed; `undefended`, as `runs`,
+    without "threshold". Errors: `ValueError` for fewer than two thresholds, or one without honest
+    users.
 
-    Returns:
-        A ``plotly.graph_objects.Figure`` with one frame for each threshold.
-
-    Raises:
-        ValueError: fewer than two thresholds, or one without honest users.
-
-    Example:
-        >>> runs = [dict(threshold=t, budget=b, accuracy=t) for t in (0.1, 0.2) for b in (10, 90)]
-        >>> users = [dict(threshold=t, client="fresh", accuracy=0.9) for t in (0.1, 0.2)]
-        >>> fig = threshold_film(runs, users, undefended=runs)
+    >>> runs = [dict(threshold=t, budget=b, accuracy=t) for t in (0.1, 0.2) for b in (10, 90)]
+    >>> users = [dict(threshold=t, client="fresh", accuracy=0.9) for t in (0.1, 0.2)]
+    >>> fig = plot_threshold_film(runs, users, undefended=runs)
     """
     thresholds = sorted({run["threshold"] for run in runs}, reverse=True)
     if len(thresholds) < 2 or {row["threshold"] for row in honest} != set(thresholds):
@@ -51,16 +44,17 @@ def threshold_film(runs: Sequence[dict], honest: Sequence[dict], undefended: Seq
     least = min(row["accuracy"] for row in [*runs, *honest, *undefended])
     fig.update_yaxes(range=[max(0, least - 0.05), 1.01])
     fig.update_xaxes(type="log", tickvals=budgets, ticktext=[str(b) for b in budgets])
-    fig.update_layout(legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})
+    fig.update_layout(legend=plots.legend_above())
     return plots.add_slider(fig, frames, [f"{t:g}" for t in thresholds], prefix="threshold ")
 
 
 def _thief(runs: Sequence[dict], name: str, color: str) -> dict:
-    budgets, means, ends = spread(sorted(runs, key=lambda r: r["budget"]), "budget", "accuracy")
+    ordered = sorted(runs, key=lambda r: r["budget"])
+    budgets, means, low, high = mean_and_range(ordered, "budget", "accuracy")
     return {
         "type": "scatter", "x": budgets, "y": means, "name": name, "mode": "lines+markers",
         "line": {"color": color}, "marker": {"size": 9},
-        "error_y": {"array": ends[1], "arrayminus": ends[0], "thickness": 1.5},
+        "error_y": plots.whiskers(means, low, high, thickness=1.5),
         "hovertemplate": "%{x} queries: %{y:.3f}<extra></extra>",
     }  # fmt: skip
 

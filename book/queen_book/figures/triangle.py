@@ -18,15 +18,11 @@ MOVED = [
 def flat(points) -> np.ndarray:
     """Points of the plane sum = 1 in three dimensions, drawn flat.
 
-    Args:
-        points: (N, 3) array with rows that sum to 1; entries may be negative.
+    Arguments: `points`, (N, 3) with rows that sum to 1; entries may be negative. Returns (N, 2):
+    the three corners of the simplex form a triangle with side 1.
 
-    Returns:
-        (N, 2) array: the three corners of the simplex form a triangle with side 1.
-
-    Example:
-        >>> flat(np.eye(3)).round(2).tolist()
-        [[0.0, 0.0], [1.0, 0.0], [0.5, 0.87]]
+    >>> flat(np.eye(3)).round(2).tolist()
+    [[0.0, 0.0], [1.0, 0.0], [0.5, 0.87]]
     """
     return np.asarray(points, dtype=float) @ CORNERS
 
@@ -34,16 +30,11 @@ def flat(points) -> np.ndarray:
 def bend(start, middle, end, steps: int = 25) -> np.ndarray:
     """A curve of probabilities from `start` to `end`, pulled towards `middle`.
 
-    Args:
-        start, middle, end: (K,) arrays on the simplex.
-        steps: number of points, at least 2.
+    Arguments: `start`, `middle` and `end`, (K,) on the simplex; `steps`, number of points, at least
+    2. Returns (steps, K), rows on the simplex.
 
-    Returns:
-        (steps, K) array, rows on the simplex.
-
-    Example:
-        >>> bend([1, 0], [0.5, 0.5], [0, 1], steps=3).tolist()
-        [[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]]
+    >>> bend([1, 0], [0.5, 0.5], [0, 1], steps=3).tolist()
+    [[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]]
     """
     u = np.linspace(0.0, 1.0, steps)[:, None]
     start, middle, end = (np.asarray(point, dtype=float) for point in (start, middle, end))
@@ -53,17 +44,11 @@ def bend(start, middle, end, steps: int = 25) -> np.ndarray:
 def arrows(start: np.ndarray, end: np.ndarray, size: int, tail: int = 0) -> dict:
     """Arrows between points, one trace; the colour is the L1 distance of start and end.
 
-    Args:
-        start, end: (N, 3) on the simplex.
-        size: of the heads, in pixels.
-        tail: of the mark where an arrow starts, in pixels.
+    An arrow is three points: its start, its end, and a gap. Arguments: `start` and `end`, (N, 3) on
+    the simplex; `size`, of the heads, and `tail`, of the mark where an arrow starts, in pixels.
 
-    Returns:
-        A plotly trace as a dict. An arrow is three points: its start, its end, and a gap.
-
-    Example:
-        >>> len(arrows(np.eye(3), np.eye(3)[::-1], size=7)["x"])
-        9
+    >>> len(arrows(np.eye(3), np.eye(3)[::-1], size=7)["x"])
+    9
     """
     moved = np.abs(end - start).sum(1)
     gap = np.full((len(start), 2), np.nan)
@@ -86,9 +71,8 @@ def arrows(start: np.ndarray, end: np.ndarray, size: int, tail: int = 0) -> dict
 def marks(points, name: str, color: str, symbol: str, texts=None) -> dict:
     """Points (N, 3) as one trace, with a text above each if there are `texts`.
 
-    Example:
-        >>> marks(np.eye(3), "vertices", "#222", "star")["mode"]
-        'markers'
+    >>> marks(np.eye(3), "vertices", "#222", "star")["mode"]
+    'markers'
     """
     x, y = flat(np.asarray(points)).T.round(4)
     return {"type": "scatter", "x": x, "y": y, "mode": "markers+text" if texts else "markers",
@@ -100,9 +84,8 @@ def marks(points, name: str, color: str, symbol: str, texts=None) -> dict:
 def stroke(points, color: str, name: str, dash: str = "solid") -> dict:
     """A line through points (N, 3) as one trace.
 
-    Example:
-        >>> stroke(np.eye(3)[:2], "#222", "an edge")["x"].tolist()
-        [0.0, 1.0]
+    >>> stroke(np.eye(3)[:2], "#222", "an edge")["x"].tolist()
+    [0.0, 1.0]
     """
     x, y = flat(np.stack([np.asarray(point) for point in points])).T.round(4)
     return {"type": "scatter", "x": x, "y": y, "mode": "lines", "name": name,
@@ -112,30 +95,26 @@ def stroke(points, color: str, name: str, dash: str = "solid") -> dict:
 def outline() -> dict:
     """The triangle itself, as one trace.
 
-    Example:
-        >>> fig = plots.figure().add_scatter(**outline())
+    >>> fig = plots.figure().add_scatter(**outline())
     """
     x, y = CORNERS[[0, 1, 2, 0]].T.round(4)
     return {"x": x, "y": y, "mode": "lines", "showlegend": False, "hoverinfo": "skip",
             "line": {"color": "#222", "width": 1.5}}  # fmt: skip
 
 
-def hide_axes(fig, **place) -> None:
+def hide_axes(fig, **panel) -> None:
     """Leave the axes of a panel (`row`, `col`) out, and room around the triangle.
 
-    Example:
-        >>> hide_axes(plots.figure())
+    >>> hide_axes(plots.figure())
     """
-    fig.update_xaxes(visible=False, range=[-0.06, 1.06], constrain="domain", **place)
-    fig.update_yaxes(visible=False, range=[-0.07, 0.95], constrain="domain", **place)
+    fig.update_xaxes(visible=False, range=[-0.06, 1.06], constrain="domain", **panel)
+    fig.update_yaxes(visible=False, range=[-0.07, 0.95], constrain="domain", **panel)
 
 
 def name_corners(fig) -> None:
     """Write class 1, 2 and 3 at the corners of a figure of one panel, without axes.
 
-    Example:
-        >>> fig = plots.figure()
-        >>> name_corners(fig)
+    >>> name_corners(plots.figure())
     """
     hide_axes(fig)
     fig.update_yaxes(scaleanchor="x")
@@ -147,8 +126,7 @@ def name_corners(fig) -> None:
 def color_bar(y: float = 0.0) -> dict:
     """Colours of the L1 distance, 0 to 2, and their bar at height `y`: a layout's coloraxis.
 
-    Example:
-        >>> fig = plots.figure().update_layout(coloraxis=color_bar())
+    >>> fig = plots.figure().update_layout(coloraxis=color_bar())
     """
     bar = {"title": {"text": "L1 distance moved", "side": "top"}, "orientation": "h", "x": 0.5,
            "xanchor": "center", "y": y, "yanchor": "top", "len": 0.5, "thickness": 10}  # fmt: skip

@@ -1,4 +1,4 @@
-"""What tests/test_ray.py runs in a network namespace of its own: a two-node Ray cluster.
+"""What test_ray.py runs in a network namespace of its own: a two-node Ray cluster.
 
 Prints one JSON object. Not a test module: pytest does not collect it.
 """
@@ -20,8 +20,8 @@ from ray._private import services
 from ray.cluster_utils import Cluster
 
 from queen_ref.arena import Results, grid, run_grid
+from queen_ref.arena.display import Display
 from queen_ref.arena.engines import Ray, run_in
-from queen_ref.arena.run import Display
 
 # Older ones wait longer by themselves, and do not know these ports.
 TOLD = tuple(int(n) for n in ray.__version__.split(".")[:2]) >= (2, 60)
@@ -29,7 +29,7 @@ PATIENCE = 300  # seconds for whatever a busy machine keeps waiting
 
 
 class Quiet(Display):
-    def _write(self, text):
+    def say(self, text):
         pass
 
 
@@ -89,27 +89,27 @@ def victim_of_the_killer(folder):
     """
 
     def run(cell, cache):
-        place = Path(folder)
-        with open(place / "attempts", "a") as file:
+        shared = Path(folder)
+        with open(shared / "attempts", "a") as file:
             node = ray.get_runtime_context().get_node_id()
             file.write(json.dumps([cell.name, os.getpid(), node]) + "\n")
-        (place / f"node-{node}").touch()
-        wait_for(lambda: len(list(place.glob("node-*"))) == 2, "a worker on each of two nodes")
+        (shared / f"node-{node}").touch()
+        wait_for(lambda: len(list(shared.glob("node-*"))) == 2, "a worker on each of two nodes")
         try:
-            (place / "claimed").touch(exist_ok=False)
+            (shared / "claimed").touch(exist_ok=False)
         except FileExistsError:
             return run_in(cell, cache)
-        (place / "pid.part").write_text(str(os.getpid()))
-        (place / "pid.part").rename(place / "pid")
+        (shared / "pid.part").write_text(str(os.getpid()))
+        (shared / "pid.part").rename(shared / "pid")
         threading.Event().wait()
 
     return run
 
 
 def kill_the_first(folder, killed):
-    place = Path(folder) / "pid"
-    wait_for(place.exists, "the first worker to say who it is")
-    killed.append(int(place.read_text()))
+    pid = Path(folder) / "pid"
+    wait_for(pid.exists, "the first worker to say who it is")
+    killed.append(int(pid.read_text()))
     os.kill(killed[0], signal.SIGKILL)
 
 
@@ -127,7 +127,7 @@ def main(cache, out):
     try:
         engine = Ray(cluster.address, cache, run=victim_of_the_killer(folder))
         slots = engine.slots
-        report = run_grid(cells, Results(out), engine, show=Quiet(len(cells)))
+        summary = run_grid(cells, Results(out), engine, show=Quiet(len(cells)))
     finally:
         ray.shutdown()
         cluster.shutdown()
@@ -136,8 +136,8 @@ def main(cache, out):
         json.dumps(
             {
                 "slots": slots,
-                "done": len(report.done),
-                "failed": [f"{cell.name}: {error!r}" for cell, error in report.failed],
+                "done": len(summary.done),
+                "failed": [f"{cell.name}: {error!r}" for cell, error in summary.failed],
                 "killed": killed,
                 "attempts": attempts,
                 "cells": len(cells),

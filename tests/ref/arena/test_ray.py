@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from queen_ref.arena import Results, grid, read, run_grid
-from queen_ref.arena.engines import Here, Ray
+from queen_ref.arena.engines import Local, Ray
 
 SCRIPT = Path(__file__).parent / "ray_cluster.py"
 # What Ray gives its processes to start and to answer, before it takes them for dead; its defaults
@@ -46,7 +46,7 @@ def local(tmp_path_factory):
     """The same cells on the local engine, and the parts it trained for both."""
     folder = tmp_path_factory.mktemp("local")
     cells = grid("smoke", ["naive", "top1"], ["random"], ["none", "rounding", "queen"], [0])
-    run_grid(cells, Results(folder / "r.jsonl"), Here(str(folder / "parts")))
+    run_grid(cells, Results(folder / "r.jsonl"), Local(str(folder / "parts")))
     return folder
 
 

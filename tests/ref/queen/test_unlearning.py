@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 
 import queen_ref as qr
-from queen_ref.queen.unlearning import nearest_in_angle, reversal_step
+from queen_ref.queen.unlearning import (
+    METHODS,
+    angular_projection,
+    nearest_in_angle,
+    reversal_step,
+    reversed_answer,
+)
 
 
 def pair(classes, seed, concentration, count=4, dtype=torch.float64):
@@ -155,3 +161,15 @@ UNIFORM = torch.full((2, 4), 0.25)
 def test_bad_input_is_refused(y, p, method, message):
     with pytest.raises(ValueError, match=message):
         qr.reverse_gradient(y, p, method=method)
+
+
+@given(
+    seed=st.integers(0, 10_000),
+    classes=st.integers(2, 100),
+    method=st.sampled_from(METHODS),
+    dtype=st.sampled_from([torch.float32, torch.float64]),
+)
+def test_the_core_without_checks_gives_the_same_answer(seed, classes, method, dtype):
+    y, p = pair(classes, seed, 0.5, dtype=dtype)
+    assert torch.equal(reversed_answer(y, p, method), qr.reverse_gradient(y, p, method))
+    assert torch.equal(angular_projection(2 * p - y), nearest_in_angle(2 * p - y))

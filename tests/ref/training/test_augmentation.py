@@ -35,3 +35,20 @@ def test_images_move_on_their_own_and_obey_the_seed():
     moved = augment(images, torch.Generator().manual_seed(5))
     assert len(moved.flatten(1).unique(dim=0)) > 8
     assert torch.equal(moved, augment(images, torch.Generator().manual_seed(5)))
+
+
+def test_an_augmented_image_is_a_shifted_one_and_only_colour_is_mirrored():
+    draw = torch.Generator().manual_seed(0)
+    grey = torch.zeros(200, 1, 8, 8)
+    grey[:, :, 3, 4] = 1  # one bright pixel: it goes where the shift goes
+    where = augment(grey, draw)[:, 0].flatten(1)
+    assert set(where.sum(1).tolist()) == {1.0}
+    places = {(int(p) // 8, int(p) % 8) for p in where.argmax(1)}
+    assert places == {(row, column) for row in (2, 3, 4) for column in (3, 4, 5)}
+
+    ramp = torch.linspace(0.1, 1, 8).expand(200, 3, 8, 8)
+    mirrored = augment(ramp, draw)[:, :, 4, 2] > augment(ramp, draw)[:, :, 4, 5]
+    assert 0 < int((mirrored.sum(1) == 3).sum()) < 200  # some, and all channels alike
+    ramp = ramp[:, :1].contiguous()
+    turned = augment(ramp, draw)
+    assert bool((turned[:, 0, 4, 2] < turned[:, 0, 4, 5]).all())

@@ -1,16 +1,18 @@
 """A recorded step is the step: same weights, fewer launches."""
 
+import sys
 from contextlib import nullcontext
 
 import pytest
 import torch
 
-from queen_ref import training
 from queen_ref.attacks import ddae
 from queen_ref.attacks.ddae import train_recovery
 from queen_ref.models import build
-from queen_ref.training import fit
-from queen_ref.training.cuda_graph import WARM_UP, Replay
+from queen_ref.training import Recipe, fit
+from queen_ref.training.cuda_graph import WARM_UP, GraphedStep
+
+LOOP = sys.modules["queen_ref.training.fit"]  # `fit` itself hides its file
 
 
 class Recorder:
@@ -19,7 +21,7 @@ class Recorder:
     def __init__(self):
         self.recordings = self.replays = 0
 
-    def aside(self):
+    def side_stream(self):
         return nullcontext()
 
     def record(self, work):
@@ -34,7 +36,7 @@ class Recorder:
 
 def sums(recorder, batches):
     seen = []
-    step = Replay(lambda x: seen.append(float(x.sum())), recorder)
+    step = GraphedStep(lambda x: seen.append(float(x.sum())), recorder)
     for batch in batches:
         step(batch)
     return step, seen
@@ -76,11 +78,11 @@ def test_training_gives_the_same_weights_with_and_without(monkeypatch, schedule,
     draw = torch.Generator().manual_seed(0)
     images, labels = torch.rand(70, 1, 8, 8, generator=draw), torch.arange(70) % 3
     models, losses = [], []
-    recorder = Recorder()
+    recorder, recipe = Recorder(), Recipe(epochs=3, batch_size=16, schedule=schedule)
     for chosen in (None, recorder):
-        monkeypatch.setattr(training, "recorder_for", lambda device, chosen=chosen: chosen)
+        monkeypatch.setattr(LOOP, "recorder_for", lambda device, chosen=chosen: chosen)
         model = build("small_cnn", (1, 8, 8), 3, seed=0)
-        losses.append(fit(model, images, labels, epochs=3, batch_size=16, schedule=schedule))
+        losses.append(fit(model, images, labels, recipe))
         models.append(model.state_dict())
     assert losses[0] == losses[1]
     assert all(torch.equal(models[0][name], models[1][name]) for name in models[0])
@@ -89,11 +91,11 @@ def test_training_gives_the_same_weights_with_and_without(monkeypatch, schedule,
 
 
 def test_what_cannot_be_recorded_is_not(monkeypatch):
-    monkeypatch.setattr(training, "recorder_for", lambda device: pytest.fail("recorded"))
+    monkeypatch.setattr(LOOP, "recorder_for", lambda device: pytest.fail("recorded"))
     model = build("small_cnn", (1, 8, 8), 3, seed=0)
     images, labels = torch.rand(8, 1, 8, 8), torch.arange(8) % 3
     losses = fit(
-        model, images, labels, epochs=1, loss=lambda logits, targets: logits.square().mean()
+        model, images, labels, Recipe(epochs=1), loss=lambda logits, _: logits.square().mean()
     )
     assert len(losses) == 1  # trained, step by step
 

@@ -1,0 +1,51 @@
+"""Engines: an outcome is a result or the exception that ended the cell, wherever it ran."""
+
+import os
+import time
+from dataclasses import replace
+
+import pytest
+from engine import TWELVE, Quiet, be_killed, run_or_fail
+from results import CELL
+
+from queen_ref.arena import Results, read, run_grid
+from queen_ref.arena.engines import Local, Processes, outcome_of, reachable
+
+
+def test_an_outcome_is_a_result_or_an_exception():
+    def fail():
+        raise KeyError("gone")
+
+    assert outcome_of(lambda: {"a": 1}) == {"a": 1}
+    assert isinstance(outcome_of(fail), KeyError)
+
+
+def test_one_after_another_in_this_process():
+    engine = Local("parts", run_or_fail)
+    ((cell, measured),) = engine.wait([engine.submit(CELL)])
+    assert cell == CELL and measured["process"] == os.getpid() and measured["cache"] == "parts"
+    ((_, failed),) = engine.wait([engine.submit(replace(CELL, attack="s4l"))])
+    assert isinstance(failed, RuntimeError)
+
+
+def test_several_at_a_time_in_processes_of_their_own(tmp_path):
+    results = Results(tmp_path / "r.jsonl")
+    summary = run_grid(TWELVE, results, Processes(2, "parts", run_or_fail), show=Quiet(12))
+    assert len(summary.done) == 8 and not summary.left
+    assert {str(error) for _, error in summary.failed} == {"out of luck"}
+    lines = read(results.path)
+    assert {one["cache"] for one in lines} == {"parts"}
+    assert os.getpid() not in {one["process"] for one in lines}
+
+
+def test_a_worker_that_is_killed_ends_its_cells_and_not_the_run(tmp_path):
+    engine = Processes(1, None, be_killed)
+    summary = run_grid([CELL], Results(tmp_path / "r.jsonl"), engine, show=Quiet(1))
+    assert [cell for cell, _ in summary.failed] == [CELL]
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:9", "nowhere", "127.0.0.1:port", "127.0.0.1:99999"])
+def test_nobody_listens_at_an_address_that_is_none(address):
+    begun = time.monotonic()
+    assert not reachable(address)
+    assert time.monotonic() - begun < 60

@@ -1,0 +1,64 @@
+"""Real cells: what a line says, that it is the same again, and what a defence really did."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from results import CELL
+
+from queen_ref.arena import Cache, measure, run_cell
+
+OUTSIDE = {
+    "attack", "policy", "defense", "seed", "profile", "substitute_accuracy",
+    "substitute_accuracy_best", "fidelity", "protected_accuracy", "protected_accuracy_after",
+    "l1", "queries", "counters", "seconds", "device", "flags", "key", "config", "versions", "git",
+}  # fmt: skip
+
+
+def test_a_line_says_all_that_outside_tools_rely_on(queen_line):
+    assert set(queen_line) >= OUTSIDE
+    assert json.loads(json.dumps(queen_line, allow_nan=False)) == queen_line
+    for name in OUTSIDE:
+        if "accuracy" in name or name == "fidelity":
+            assert 0 <= queen_line[name] <= 1, name
+    assert queen_line["queries"] == queen_line["counters"]["queries"] == 150
+    assert 0 < queen_line["l1"] < 2
+    assert queen_line["substitute_accuracy_best"] >= queen_line["substitute_accuracy"]
+    assert {"queries", "recovery", "training", "evaluation", "total"} <= set(queen_line["seconds"])
+    assert "adaptive attacker could not simulate the state" in queen_line["flags"]
+
+
+def test_the_same_cell_gives_the_same_numbers_from_cached_parts(queen_line, parts):
+    measure._RECENT.clear()
+    again = run_cell(replace(CELL, defense="queen", attack="ddae"), Cache(parts))
+    assert again["seconds"]["parts"] == 0 < queen_line["seconds"]["parts"]
+    for name in ("substitute_accuracy", "fidelity", "protected_accuracy_after", "counters"):
+        assert again[name] == queen_line[name]
+    assert again["l1"] == pytest.approx(queen_line["l1"], abs=1e-6)
+
+
+def test_an_undefended_victim_answers_truthfully(parts):
+    found = run_cell(CELL, Cache(parts))
+    assert found["l1"] == 0 and found["counters"] == {}
+    assert found["protected_accuracy"] == found["protected_accuracy_after"]
+    assert found["protected_accuracy"] == found["victim_accuracy"]
+
+
+def test_a_trial_takes_few_images_and_its_line_says_that_it_is_no_result(parts):
+    tried = run_cell(replace(CELL, defense="queen", limit=64), Cache(parts))
+    assert tried["queries"] == tried["limit"] == 64
+    assert any("no result" in flag for flag in tried["flags"])
+    assert tried["config"]["settings"]["sizes"]["epochs"] == 2
+
+
+def test_a_changed_setting_reaches_the_defence_and_the_line(parts):
+    eager = run_cell(replace(CELL, defense="queen", queen=(("threshold", 0.0),)), Cache(parts))
+    assert eager["queen"] == {"threshold": 0.0}
+    assert eager["counters"]["reversed"] > 0  # 55 to 79 of 150 with 10 seeds
+    assert eager["config"]["settings"]["queen"]["threshold"] == 0.0
+
+
+def test_smoothing_says_what_it_really_sends(parts):
+    found = run_cell(replace(CELL, attack="smoothing"), Cache(parts))
+    assert found["queries"] == 450
+    assert "more queries sent than the nominal budget" in found["flags"]

@@ -1,0 +1,59 @@
+"""Tables: seeds put together, and which defences no other beats."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from results import CELL, line
+
+from queen_ref.arena import pareto_front, summarise, to_csv, to_markdown
+from queen_ref.arena.report import worst_attacks
+
+
+def test_seeds_become_a_mean_and_a_spread():
+    rows = summarise(
+        [
+            line(replace(CELL, seed=seed), substitute_accuracy=value, flags=["odd"] * (seed == 0))
+            for seed, value in enumerate((0.7, 0.8, 0.9))
+        ]
+    )
+    (row,) = rows
+    assert row["seeds"] == 3 and row["flags"] == {"odd": 1}
+    assert row["substitute_accuracy"] == pytest.approx(0.8)
+    assert row["substitute_accuracy_sd"] == pytest.approx(0.1)
+    assert (row["substitute_accuracy_min"], row["substitute_accuracy_max"]) == (0.7, 0.9)
+    assert "| naive | 0.800 ± 0.100 |" in to_markdown(rows) and "- odd (1)" in to_markdown(rows)
+    assert to_csv(rows).splitlines()[1].startswith("smoke,mnist,random,naive,none,3,0.8")
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=20))
+def test_the_front_holds_exactly_the_points_nobody_beats(points):
+    front = pareto_front(points)
+    assert front
+    for index, (kind, stolen) in enumerate(points):
+        beaten = any((x > kind and y <= stolen) or (x >= kind and y < stolen) for x, y in points)
+        assert (index in front) == (not beaten)
+    assert [points[index][0] for index in front] == sorted(points[index][0] for index in front)
+
+
+def test_the_worst_attack_of_a_defence_is_the_one_that_steals_most():
+    stolen = {
+        ("naive", "none"): 0.9,
+        ("s4l", "none"): 0.7,
+        ("naive", "am"): 0.2,
+        ("s4l", "am"): 0.4,
+    }
+    rows = summarise(
+        [
+            line(replace(CELL, attack=attack, defense=defense), substitute_accuracy=value)
+            for (attack, defense), value in stolen.items()
+        ]
+    )
+    worst = {(row["defense"], row["attack"]) for row in worst_attacks(rows)}
+    assert worst == {("none", "naive"), ("am", "s4l")}
+
+
+def test_nothing_is_no_table():
+    with pytest.raises(ValueError, match="at least one line"):
+        summarise([])

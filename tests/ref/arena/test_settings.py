@@ -1,0 +1,61 @@
+"""The settings of a profile, and the words in which the results files hold them."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from queen_ref.arena import Cell, settings_of
+from queen_ref.arena.settings import as_config
+from queen_ref.data.profiles import PROFILES, load
+from queen_ref.training import SUBSTITUTE
+
+RESULTS = Path(__file__).resolve().parents[3] / "book" / "results"
+
+
+@pytest.mark.parametrize("name", ["arena.jsonl", "cifar10-limit128.jsonl"])
+def test_what_was_recorded_keeps_its_key_and_its_settings(name):
+    for text in (RESULTS / name).read_text().splitlines():
+        line = json.loads(text)
+        queen = tuple(line.get("queen", {}).items())
+        names = ("profile", "pool", "attack", "policy", "defense", "seed")
+        cell = Cell(*(line[name] for name in names), line.get("limit"), queen)
+        assert json.loads(json.dumps(cell.config)) == line["config"]
+        assert cell.key == line["key"]
+
+
+OTHER = {
+    "epochs": 9, "batch_size": 77, "lr": 0.123, "momentum": 0.77, "weight_decay": 0.0123,
+    "schedule": "constant", "model": "resnet18",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("whose", ["substitute", "victim", "helpers"])
+def test_every_field_of_every_recipe_is_in_the_settings(profile, whose):
+    settings = settings_of(profile)
+    recipe = settings.sizes.recipe if whose == "substitute" else getattr(settings, whose)
+    seen = [as_config(settings)]
+    for field, value in {**OTHER, "augment": not recipe.augment}.items():
+        changed = replace(recipe, **{field: value})
+        if whose == "substitute":
+            other = replace(settings, sizes=replace(settings.sizes, recipe=changed))
+        else:
+            other = replace(settings, **{whose: changed})
+        assert as_config(other) not in seen
+        seen.append(as_config(other))
+    json.dumps(seen)
+
+
+def test_the_victim_is_the_network_of_its_data():
+    for profile in ("smoke", "cpu"):
+        assert settings_of(profile).victim.model == load(profile).model
+    assert settings_of("gpu").victim.model == settings_of("gpu").sizes.recipe.model == "vgg16_bn"
+
+
+def test_a_limit_cuts_every_training_and_the_thief_keeps_the_rest_of_the_recipe():
+    settings = settings_of("gpu", limit=128)
+    recipes = settings.sizes.recipe, settings.victim, settings.helpers
+    assert {recipe.epochs for recipe in recipes} == {2}
+    assert replace(settings.sizes.recipe, epochs=30, model="small_cnn") == SUBSTITUTE

@@ -1,0 +1,113 @@
+"""Every attack: what it costs, what it needs, and what makes no sense."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from thief import BUDGET, POOL, TINY, Blur, equal, everything, run, victim_of
+
+import queen_ref as qr
+from queen_ref.attacks import ATTACKS, POLICIES, Attack, steal
+from queen_ref.attacks.attack import KNOWS_CLEAN, MORE_QUERIES, NO_STATE
+from queen_ref.checks import check_probabilities
+
+COMBINATIONS = [
+    (attack, policy)
+    for attack in ATTACKS
+    for policy in POLICIES
+    if policy == "random" or attack not in ("s4l", "smoothing")
+]
+
+
+@pytest.mark.parametrize("classes", [2, 100])
+@pytest.mark.parametrize(("attack", "policy"), COMBINATIONS)
+def test_an_attack_sends_its_budget_and_trains_on_probabilities(attack, policy, classes):
+    theft, api = run(attack, policy, classes)
+    assert api.queries == theft.queries == BUDGET * (3 if attack == "smoothing" else 1)
+    assert theft.images.shape == (BUDGET, 1, 8, 8)
+    assert theft.answers.shape == theft.labels.shape == (BUDGET, classes)
+    check_probabilities("labels", theft.labels)
+    assert theft.substitute(POOL).shape == (len(POOL), classes)
+    assert list(theft.seconds) == ["queries", "recovery", "training"]
+
+
+@pytest.mark.parametrize(("attack", "policy"), COMBINATIONS)
+def test_the_seed_decides_the_substitute(attack, policy):
+    one, same, other = (run(attack, policy, seed=seed)[0].substitute for seed in (0, 0, 1))
+    assert equal(one, same)
+    assert not equal(one, other)
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_a_spent_budget_is_reported_by_every_attack(attack):
+    victim = victim_of(3)
+    api = qr.BlackBox(Blur(victim), budget=BUDGET - 1)
+    with pytest.raises(qr.BudgetExceeded):
+        steal(api, POOL, BUDGET, "random", attack, everything(victim), TINY)
+
+
+def test_only_the_last_training_is_watched():
+    seen, victim = [], victim_of(3)
+    steal(
+        Blur(victim),
+        POOL,
+        BUDGET,
+        "jbda-tr",
+        sizes=TINY,
+        after_epoch=lambda epoch, model: seen.append(epoch),
+    )
+    assert seen == [0, 1]
+
+
+def test_the_flags_say_what_a_result_hides():
+    assert run("naive", "random")[0].flags == []
+    assert run("smoothing", "random")[0].flags == [MORE_QUERIES]
+    assert run("bayes", "random")[0].flags == [KNOWS_CLEAN]
+    victim = victim_of(3)
+    knowledge = everything(victim)
+    knowledge.defense.stateful = True
+    theft = steal(Blur(victim), POOL, BUDGET, "random", "ddae", knowledge, TINY)
+    assert theft.flags == [NO_STATE]
+
+
+def test_recovery_and_training_combine_freely():
+    theft, api = run(Attack("smoothing", "s4l"), "random")
+    assert api.queries == 3 * BUDGET and not equal(
+        theft.substitute, run("smoothing", "random")[0].substitute
+    )
+
+
+# What makes no sense --------------------------------------------------------------------
+
+
+FULL = everything(victim_of(3))
+OBLONG = torch.rand(60, 1, 8, 10)
+REFUSED = {
+    "smoothing grows no images": dict(attack="smoothing", policy="jbda-tr"),
+    "nor does s4l": dict(attack="s4l", policy="jbda-tr"),
+    "no such attack": dict(attack="ddos"),
+    "no such policy": dict(policy="greedy"),
+    "ddae without labels": dict(attack="ddae", knowledge=replace(FULL, pool_labels=None)),
+    "ddae without defence": dict(attack="ddae", knowledge=replace(FULL, defense=None)),
+    "labels of another pool": dict(
+        attack="ddae", knowledge=replace(FULL, pool_labels=torch.zeros(3).long())
+    ),
+    "ddae+ without clean": dict(attack="ddae+", knowledge=replace(FULL, clean=None)),
+    "bayes without clean": dict(attack="bayes", knowledge=replace(FULL, clean=None)),
+    "bayes without defence": dict(attack="bayes", knowledge=replace(FULL, defense=None)),
+    "bayes knows nothing": dict(attack="bayes", knowledge=None),
+    "rotated oblongs": dict(attack="s4l", pool=OBLONG),
+    "a pool too small": dict(budget=61),
+    "no budget": dict(budget=0),
+    "too few seeds": dict(policy="jbda-tr", budget=80, sizes=replace(TINY, jbda_seeds=61)),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED.values(), ids=REFUSED.keys())
+def test_an_unsuitable_attack_is_refused_before_any_query(case):
+    def never(images):
+        raise AssertionError("a query was sent")
+
+    settings = dict(pool=POOL, budget=BUDGET, knowledge=FULL, sizes=TINY) | case
+    with pytest.raises(ValueError):
+        steal(never, **settings)
