@@ -9,7 +9,7 @@ Images come in [0, 1]. Normalisation is the model's own business and happens ins
 
 from collections.abc import Callable
 from types import ModuleType
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -219,7 +219,7 @@ def _conv(inputs: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU())
 
 
-def _resnet(net: nn.Module, shape: Shape, num_classes: int) -> Classifier:
+def _resnet(net: Any, shape: Shape, num_classes: int) -> Classifier:
     channels, height, _ = check_shape(shape)
     if height < 64:
         net.conv1 = nn.Conv2d(channels, 64, 3, padding=1, bias=False)
@@ -240,7 +240,8 @@ def _vgg(letter: str, shape: Shape, num_classes: int) -> Classifier:
     for layer in layers:
         if isinstance(layer, nn.Conv2d):  # as torchvision begins
             nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
-            nn.init.zeros_(layer.bias)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
     # Five poolings halve 32 pixels down to 1: a smaller image does with fewer, the first ones.
     pools = [index for index, layer in enumerate(layers) if isinstance(layer, nn.MaxPool2d)]
     for index in reversed(pools[min(height, width).bit_length() - 1 :]):

@@ -124,7 +124,7 @@ def grid(
     check_names("pool", [pool], pools)
     if vary and any(not name.startswith("queen") for name in defenses):
         raise ValueError("vary: expected defenses that are QUEEN's, its settings are varied")
-    changes = [(pair,) for pair in vary] or [()]
+    changes: list[tuple[tuple[str, object], ...]] = [(pair,) for pair in vary] or [()]
     for change in changes:
         settings_of(profile, limit, change)  # a value that QUEEN does not take is said now
     cells = [

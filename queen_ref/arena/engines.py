@@ -111,16 +111,16 @@ class Ray:
         self.cache, self.gpus = cache, gpus
         if address not in (None, "auto") and not reachable(address):
             raise ValueError(f"ray-address: no cluster at {address}")
-        self.mine = not ray.is_initialized()
+        self.mine = not self.ray.is_initialized()
         if self.mine:
             options: dict = {"include_dashboard": False} if address is None else {}
             try:
-                ray.init(address=address, log_to_driver=False, logging_level="ERROR", **options)
+                self.ray.init(address=address, log_to_driver=False, logging_level="ERROR", **options)
             except (ConnectionError, RuntimeError, ValueError) as error:
                 reason = str(error).strip().splitlines()[0]
                 raise ValueError(f"ray-address: no cluster at {address} ({reason})") from None
         needs = {"num_cpus": 1, "num_gpus": gpus, "max_retries": 3}
-        self.task: Any = ray.remote(**needs)(run or run_in)
+        self.task = self.ray.remote(**needs)(run or run_in)
 
     @property
     def slots(self) -> int:

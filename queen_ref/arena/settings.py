@@ -6,6 +6,7 @@ and sizes are all that differs: the attacks and the defences are the same code.
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 from queen_ref.attacks import Sizes
 from queen_ref.checks import check_choice, check_number
@@ -37,7 +38,7 @@ class Settings:
 
 
 def settings_of(
-    profile: str, limit: int | None = None, queen: Sequence[tuple[str, object]] = ()
+    profile: str, limit: int | None = None, queen: Sequence[tuple[str, Any]] = ()
 ) -> Settings:
     """The settings of "smoke", "cpu" or "gpu".
 

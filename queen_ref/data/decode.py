@@ -13,12 +13,15 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache as once
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageOps
 
 from queen_ref.cache import default_folder, locked, write_whole
 from queen_ref.progress import progress
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
 
 # Raise it when the same files no longer give the same pixels.
 FORMAT = 1
@@ -59,6 +62,8 @@ def resize(pixels: np.ndarray, size: int) -> np.ndarray:
     """
     if pixels.shape[1:3] == (size, size):
         return pixels
+    from PIL import Image  # whoever reads the cache does without
+
     return np.stack([_fit(Image.fromarray(image), size) for image in pixels])
 
 
@@ -90,11 +95,12 @@ def cached(name: str, depends: str, size: int, make: Callable[[], Entry]) -> Ent
                 entry = _read(path, size)
     except OSError as error:  # of the folder: `make` raises ValueError for its files
         _say(f"cache: cannot write to {path.parent} ({error.strerror}); images are not kept")
-        made = made or make()
-    return entry or made
+    return entry or made or make()
 
 
 def _open(file: Path, size: int) -> np.ndarray:
+    from PIL import Image  # whoever reads the cache does without
+
     try:
         with Image.open(file) as picture:
             picture.draft(None, (2 * size, 2 * size))  # JPEG only: skips detail nobody will see
@@ -106,8 +112,10 @@ def _open(file: Path, size: int) -> np.ndarray:
         ) from None
 
 
-def _fit(picture: Image.Image, size: int) -> np.ndarray:
+def _fit(picture: "Picture", size: int) -> np.ndarray:
     """Shrunk or enlarged until the shorter side fits; what is longer is cut at both ends."""
+    from PIL import Image, ImageOps  # whoever reads the cache does without
+
     if picture.mode.startswith("I"):  # 16 bits: Pillow would cut them off, not scale them
         picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
     picture = picture.convert("RGB")

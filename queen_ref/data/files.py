@@ -96,7 +96,7 @@ def table(path: Path, name: str) -> dict[str, str]:
     try:
         rows = [line.split()[:2] for line in path.read_text("utf-8", "replace").splitlines()]
     except OSError as error:
-        refuse(name, f"the list {path}", error.strerror.lower())
+        refuse(name, f"the list {path}", str(error.strerror).lower())
     if not rows or any(len(row) != 2 for row in rows):
         refuse(name, f"two words in every line of {path}", "fewer (cut short?)")
     return dict(rows)
@@ -129,4 +129,4 @@ def listed(folder: Path, name: str) -> list[os.DirEntry]:
         with os.scandir(folder) as entries:
             return [entry for entry in entries if not entry.name.startswith(".")]
     except OSError as error:
-        refuse(name, f"a folder {folder}", error.strerror.lower())
+        refuse(name, f"a folder {folder}", str(error.strerror).lower())

@@ -30,6 +30,7 @@ def find(name: str, base: Path, split: str) -> Found:
         return _batches(name, folder)
     readers = {"tiny-imagenet": _tiny_imagenet, "cub200": _cub200, "caltech256": _caltech256}
     found = readers[name](folder, split) if name in readers else class_folders(folder / split, name)
+    assert found.labels is not None  # only batches hold their own
     source, counts = SOURCES[name], np.unique(found.labels, return_counts=True)[1]
     if len(counts) != source.classes:
         refuse(name, f"{source.classes} classes in {found.folder}", str(len(counts)))
@@ -72,7 +73,7 @@ def read_batches(name: str, folder: Path, split: str) -> tuple[np.ndarray, np.nd
     try:
         bad = [file for file, md5 in sums if not check_integrity(folder / file, md5)]
     except OSError as error:
-        refuse(name, f"readable files in {folder}", error.strerror.lower())
+        refuse(name, f"readable files in {folder}", str(error.strerror).lower())
     if bad:
         what = f"{', '.join(bad)} with another checksum (cut short? remove the folder)"
         refuse(name, f"the original files in {folder}", what)
@@ -125,6 +126,7 @@ def _caltech256(folder: Path, split: str) -> Found:
     # RandomState's stream is frozen: the split is the same with every version of numpy.
     order = np.random.RandomState(256).permutation(len(whole.files))
     test = np.zeros(len(order), bool)
+    assert whole.labels is not None  # folders have them
     for label in np.unique(whole.labels):
         mine = order[whole.labels[order] == label]
         test[mine[: len(mine) // 5]] = True

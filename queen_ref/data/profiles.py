@@ -66,7 +66,7 @@ class Data:
         for name, tensors in parts.items():
             for values in tensors:
                 total.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
-                total.update(values.detach().cpu().contiguous().numpy())
+                total.update(values.detach().cpu().contiguous().numpy().data)
         return total.hexdigest()
 
     def to(self, device: str | torch.device) -> "Data":

@@ -65,7 +65,8 @@ def test_make_targets_that_a_page_names_exist(page):
 @pytest.mark.parametrize("page", [*PAGES, *OUTSIDE])
 def test_files_that_a_page_names_exist(page):
     text = (BOOK / f"{page}.md").read_text()
-    for name in re.findall(r"\b((?:book|notebooks|benchmarks|queen_ref)/[\w/]+\.\w+)", text):
+    folders = "book|notebooks|benchmarks|queen_ref|tests"
+    for name in re.findall(rf"(?<![\w/])((?:{folders})/[\w/]+\.\w+)", text):
         assert (ROOT / name).exists(), f"{page} names {name}"
 
 
