@@ -123,7 +123,7 @@ def check_probabilities(name: str, probs: Tensor, tolerance: float = 1e-3) -> No
         )
 
 
-def check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
+def check_choice(name: str, value: object, allowed: tuple[object, ...]) -> None:
     """Demand one of the allowed words.
 
     >>> check_choice("method", "cosin", ("cosine", "exact"))

@@ -58,7 +58,7 @@ class Claims:
         if not self.checked:
             return
         low, high = extremes(value)
-        if low is None:
+        if low is None or high is None:
             raise ValueError(f"claim {name!r}: expected at least one number, got none")
         # NaN compares as false with everything, so it fails.
         holds = (above is None or low > above) and (below is None or high < below)

@@ -8,6 +8,7 @@ and for ModelGuard-S on the queries before it.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -118,7 +119,18 @@ def make_defense(name: str, strength: float) -> Defense:
     return Top1(victim)
 
 
-def on_simplex(name: str, strength: float | None = None) -> Callable[[Tensor], Tensor]:
+@dataclass(frozen=True)
+class SimplexMap:
+    """Posteriors (B, 3) -> answers (B, 3), and the defence that gives them, if it is an object."""
+
+    reply: Callable[[Tensor], Tensor]
+    defense: Any = None
+
+    def __call__(self, probs: Tensor) -> Tensor:
+        return self.reply(probs)
+
+
+def on_simplex(name: str, strength: float | None = None) -> SimplexMap:
     """A defence as a function of posteriors alone: (B, 3) -> (B, 3), in the order of arrival.
 
     Arguments: `name`, a key of `STRENGTHS`; `strength`, its number, by default the one there.
@@ -129,20 +141,20 @@ def on_simplex(name: str, strength: float | None = None) -> Callable[[Tensor], T
     tensor([[1., 0., 0.]])
     """
     check_choice("defense", name, tuple(STRENGTHS))
+    known = STRENGTHS[name]
     if strength is None:
-        strength = STRENGTHS[name].default if STRENGTHS[name] else 0.0
+        strength = known.default if known else 0.0
     if name.startswith("queen"):
         check_number("strength", strength, low=0, high=1)
         method = "cosine" if name == "queen" else "exact"
-        return lambda probs: reverse_gradient(probs, shadow_probs(probs, strength), method)
+        return SimplexMap(lambda y: reverse_gradient(y, shadow_probs(y, strength), method))
     defense = make_defense(name, strength)
 
-    def answer(probs: Tensor) -> Tensor:
+    def reply(probs: Tensor) -> Tensor:
         check_probabilities("probs", probs)
         return defense.simulate(probs[:, :, None, None], probs)
 
-    answer.defense = defense
-    return answer
+    return SimplexMap(reply, defense)
 
 
 def shadow_probs(probs: Tensor, share: float) -> Tensor:

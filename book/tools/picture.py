@@ -21,7 +21,7 @@ RESULTS = ROOT / "book" / "results" / "arena.jsonl"
 PICTURE = ROOT / "book" / "assets" / "stolen.svg"
 TOLD = ("ddae+", "bayes")  # thieves who know the answers that a defence hides
 
-WIDTH, LEFT, RIGHT, TOP, STEP = 760, 190, 730, 122, 25
+WIDTH, LEFT, RIGHT, TOP, STEP = 760, 200, 730, 122, 25
 LOW, HIGH = 0.5, 1.0
 RADIUS = {"all": 4, "some": 8}  # where both are the same, one stands inside the other
 STYLE = """
@@ -88,7 +88,7 @@ def drawing(rows: Sequence[dict]) -> str:
         dot(24, 74, "all"),
         words(36, 79, "the best of all thieves"),
         dot(234, 74, "some"),
-        words(248, 79, "the best of those who are not told the answers it hides"),
+        words(248, 79, "the best of those not told the answers that the defence hides"),
         words(victim, TOP - 16, "the victim itself", "small", "middle"),
         line(victim, TOP - 10, victim, foot - 8, "victim"),
     ]

@@ -113,9 +113,11 @@ class Ray:
             raise ValueError(f"ray-address: no cluster at {address}")
         self.mine = not self.ray.is_initialized()
         if self.mine:
-            options: dict = {"include_dashboard": False} if address is None else {}
+            options: dict = {"log_to_driver": False, "logging_level": "ERROR"}
+            if address is None:
+                options["include_dashboard"] = False
             try:
-                self.ray.init(address=address, log_to_driver=False, logging_level="ERROR", **options)
+                self.ray.init(address=address, **options)
             except (ConnectionError, RuntimeError, ValueError) as error:
                 reason = str(error).strip().splitlines()[0]
                 raise ValueError(f"ray-address: no cluster at {address} ({reason})") from None

@@ -95,14 +95,14 @@ def svg(
     settings = {**DEFAULTS, **settings}
     fates, ledger = query_fates(points, labels, clusters, **settings)
     local = in_mean_distances(points, labels, clusters)
-    labels, shown = labels.cpu().numpy(), min(len(clusters.radii), PANELS)
+    classes, shown = labels.cpu().numpy(), min(len(clusters.radii), PANELS)
     columns = min(shown, COLUMNS)
     width = columns * (SIDE + GAP) + GAP
     height = -(-shown // columns) * (SIDE + BAR + GAP) + GAP + 24
     parts = [_legend(height - 8)]
     for k in range(shown):
         corner = (GAP + k % columns * (SIDE + GAP), GAP + k // columns * (SIDE + BAR + GAP))
-        mine = labels == k
+        mine = classes == k
         parts.append(_panel(k, corner, local[mine], fates[mine], settings, ledger))
     counts = dict(zip(FATES, np.bincount(fates, minlength=len(FATES)).tolist(), strict=True))
     alt = ", ".join(f"{count} {name}" for name, count in counts.items())

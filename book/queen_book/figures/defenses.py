@@ -69,7 +69,7 @@ def plot_codebook_film(probs, orders: dict, counts, epsilon: float = 1.0):
     >>> fig = plot_codebook_film(p, {"as drawn": [0, 1], "reversed": [1, 0]}, [1, 2])
     """
     probs = torch.as_tensor(np.asarray(probs, dtype=float))
-    frames = [[] for _ in counts]
+    frames: list[list[dict]] = [[] for _ in counts]
     for panel, order in enumerate(orders.values()):
         sent = probs[torch.tensor(list(order))]
         answer = on_simplex("modelguard-s", epsilon)

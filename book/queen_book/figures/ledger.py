@@ -189,7 +189,9 @@ def _add_chooser(fig, start: list):
              "currentvalue": {"prefix": f"{SYMBOLS[setting]} = "}, "pad": {"t": 65, "b": 5},
              "x": 0.25, "len": 0.75}
         )  # fmt: skip
-        change = {f"sliders[{i}].visible": i == number for i in range(len(SETTINGS))}
+        change: dict[str, object] = {
+            f"sliders[{i}].visible": i == number for i in range(len(SETTINGS))
+        }
         change[f"sliders[{number}].active"] = sliders[-1]["active"]
         args = [home, change, list(range(len(start)))]
         buttons.append({"label": SYMBOLS[setting], "method": "update", "args": args})

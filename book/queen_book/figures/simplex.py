@@ -56,15 +56,16 @@ def plot_strengths(steps: int = 10, start: str = "rounding"):
     fig = figure(height=520).add_traces(_state(start, None, steps, size=10))
     fig.add_scatter(**triangle.outline())
     triangle.name_corners(fig)
-    order = sorted((name for name in STRENGTHS if STRENGTHS[name]), key=lambda name: name != start)
+    strengths = {name: strength for name, strength in STRENGTHS.items() if strength}
+    order = sorted(strengths, key=lambda name: name != start)
     fig.frames = [
         {"name": f"{name} {value:g}", "data": _state(name, value, steps, size=10)}
         for name in order
-        for value in STRENGTHS[name].values
+        for value in strengths[name].values
     ]
-    sliders = []
+    sliders: list[dict] = []
     for name in order:
-        strength = STRENGTHS[name]
+        strength = strengths[name]
         labels = [f"{value:g}" for value in strength.values]
         sliders.append(
             {"steps": slider_steps([f"{name} {label}" for label in labels], labels),
@@ -73,7 +74,9 @@ def plot_strengths(steps: int = 10, start: str = "rounding"):
         )  # fmt: skip
     buttons = []
     for name, title in TITLES.items():
-        change = {f"sliders[{i}].visible": name == order[i] for i in range(len(order))}
+        change: dict[str, object] = {
+            f"sliders[{i}].visible": name == order[i] for i in range(len(order))
+        }
         if name in order:
             number = order.index(name)
             change[f"sliders[{number}].active"] = sliders[number]["active"]
