@@ -15,9 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from queen_ref.checks import check_choice, check_number
+from queen_ref.wrapping import split
 
 Shape = tuple[int, int, int]  # of an image: (C, H, W)
 Model = Callable[[Tensor], Tensor]  # images (B, C, H, W) -> logits (B, K)
+Builder = Callable[[Shape, int, int], Any]  # shape, num_classes, seed -> a `Victim` to be trained
 
 
 class Victim(Protocol):
@@ -125,19 +127,54 @@ BUILDERS: dict[str, Callable[[Shape, int], Classifier]] = {
 }
 
 
-def build(name: str, shape: Shape, num_classes: int, seed: int = 0) -> Classifier:
+def build(name: str | Builder, shape: Shape, num_classes: int, seed: int = 0) -> Classifier:
     """A freshly initialised model by name; the same seed gives the same weights.
+
+    Arguments: `name`, one of `BUILDERS`, or one's own builder (shape, num_classes, seed) -> a
+    module that is a `Victim`; torch's random numbers are seeded before it is called.
 
     >>> build("small_cnn", (1, 28, 28), num_classes=10, seed=3).num_classes
     10
     """
-    check_choice("model", name, tuple(BUILDERS))
     check_number("num_classes", num_classes, low=2, integer=True)
     check_number("seed", seed, low=0, integer=True)
+    if not isinstance(name, str) and callable(name):
+        return _own(name, shape, num_classes, seed)
+    check_choice("model", name, tuple(BUILDERS))
     # torch initialises layers from its global generator: borrow it and give it back.
     with torch.random.fork_rng(devices=[]):
         torch.random.default_generator.manual_seed(seed)
         return BUILDERS[name](shape, num_classes)
+
+
+def wrap(
+    module: nn.Module, shape: Shape | None = None, mean: float = 0.0, std: float = 1.0
+) -> Classifier:
+    """A network of torchvision's or timm's kind as features and head; the module stays as it is.
+
+    The head is its last linear layer, whose output is the network's; what comes in there are the
+    features. Two images find it.
+
+    Arguments: `shape` of its images, of usual ones the first that it takes by default; `mean` and
+    `std`, what it wants subtracted from pixels in [0, 1] and divided by.
+    Errors: `ValueError` for a network that does not end in one linear layer.
+
+    A builder for the arena, which begins with a file of weights where there is one:
+
+    >>> def builder(shape, num_classes, seed):
+    ...     net = wrap(torchvision.models.resnet18(num_classes=num_classes), shape)
+    ...     fresh = load_pretrained(net, "resnet18-f37072fd.pth")
+    ...     return net
+    >>> wrap(victim, (1, 28, 28)).feature_dim
+    128
+    """
+    if not isinstance(module, nn.Module):
+        raise ValueError(f"module: expected a torch.nn.Module, got {type(module).__name__}")
+    usual = ((3, 224, 224), (3, 32, 32), (1, 28, 28))
+    body, head = split(module, usual if shape is None else [check_shape(shape)])
+    whole = Classifier(body, head, mean, std)
+    whole.training = module.training
+    return whole
 
 
 def shape_of(images: Tensor) -> Shape:
@@ -205,6 +242,24 @@ def device_of(model: object, default: torch.device | str) -> torch.device:
     """
     weights = model.parameters() if isinstance(model, nn.Module) else iter(())
     return next((weight.device for weight in weights), torch.device(default))
+
+
+def _own(builder: Builder, shape: Shape, num_classes: int, seed: int) -> Any:
+    """What one's own builder gives, if that can be trained and is a victim of K classes."""
+    with torch.random.fork_rng(devices=[]):
+        torch.random.default_generator.manual_seed(seed)
+        model = builder(shape, num_classes, seed)
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"model: expected a torch.nn.Module, got {type(model).__name__}")
+    check_victim(model, "features", "head")
+    modes = {module: module.training for module in model.modules()}
+    weight = next(model.parameters(), torch.zeros(()))
+    classes = try_victim(model.eval(), torch.zeros(2, *shape).to(weight))  # type: ignore[arg-type]
+    for module, training in modes.items():
+        module.training = training
+    if classes != num_classes:
+        raise ValueError(f"model: expected logits of {num_classes} classes, got {classes}")
+    return model
 
 
 def _torchvision() -> ModuleType:

@@ -2,9 +2,10 @@
 
 from queen_ref.arena.cells import FORMAT, Cell, grid
 from queen_ref.arena.measure import run_cell
+from queen_ref.arena.plugins import load_plugin
 from queen_ref.arena.report import pareto_front, summarise, to_csv, to_markdown
 from queen_ref.arena.results import Results, read
-from queen_ref.arena.run import RunSummary, run_grid
+from queen_ref.arena.run import RunSummary, run, run_grid
 from queen_ref.arena.settings import Settings, settings_of
 from queen_ref.cache import Cache
 
@@ -16,8 +17,10 @@ __all__ = [
     "RunSummary",
     "Settings",
     "grid",
+    "load_plugin",
     "pareto_front",
     "read",
+    "run",
     "run_cell",
     "run_grid",
     "settings_of",

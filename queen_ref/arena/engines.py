@@ -9,15 +9,18 @@ import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import replace
 from multiprocessing import connection, get_context, parent_process
 from typing import Any, Protocol
 
 from queen_ref.arena.cells import Cell
 from queen_ref.arena.measure import run_cell
+from queen_ref.arena.own import Own, Packed, unpacked
 from queen_ref.cache import Cache
 
 Outcome = dict | Exception
 Run = Callable[[Cell, str | None], dict]
+_PACKED: list[Packed] = []  # in a worker: what its run brought along
 
 
 class Engine(Protocol):
@@ -63,15 +66,28 @@ class Local:
 
 
 class Processes:
-    """`workers` cells at a time, each in a process of its own."""
+    """`workers` cells at a time, each in a process of its own.
 
-    def __init__(self, workers: int, cache: str | None = None, run: Run | None = None):
+    Arguments: `own`, what the cells brought along; it is sent once to each process.
+    Errors: `ValueError` for what no other process could have, as what a notebook defines.
+    """
+
+    def __init__(
+        self,
+        workers: int,
+        cache: str | None = None,
+        run: Run | None = None,
+        own: Own | None = None,
+    ):
         self.slots, self.cache, self.run = workers, cache, run or run_in
+        packed = Packed.of(own) if own else None
         # Spawned: a fork would inherit torch's threads in whatever state they are.
-        self.pool = ProcessPoolExecutor(workers, get_context("spawn"), _die_with_parent)
+        self.pool = ProcessPoolExecutor(workers, get_context("spawn"), _begin, (packed,))
 
     def submit(self, cell: Cell) -> Future:
-        return self.pool.submit(self.run, cell, self.cache)
+        if cell.own is None:
+            return self.pool.submit(self.run, cell, self.cache)
+        return self.pool.submit(_run_there, self.run, replace(cell, own=None), self.cache)
 
     def wait(self, handles: list[Future]) -> list[tuple[Future, Outcome]]:
         done, _ = wait(handles, return_when=FIRST_COMPLETED)
@@ -87,7 +103,8 @@ class Ray:
     A worker that dies costs the time of its cell: Ray runs it again, three times at most.
     Each node keeps its own cache of trained parts.
 
-    Arguments: `address` of a cluster's head, "host:6379" or "auto"; `gpus` a task takes.
+    Arguments: `address` of a cluster's head, "host:6379" or "auto"; `gpus` a task takes; `own`,
+    what the cells brought along.
     Errors: `ValueError` without Ray, or without a cluster at that address.
     """
 
@@ -97,6 +114,7 @@ class Ray:
         cache: str | None = None,
         run: Run | None = None,
         gpus: float = 0,
+        own: Own | None = None,
     ):
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # an experiment phones nobody
         # Ray 2.60 announces what it will do one day about GPUs it was not given.
@@ -108,6 +126,7 @@ class Ray:
                 "engine: ray is not installed; pip install 'queen-ref[cluster]'"
             ) from None
         self.ray: Any = ray
+        packed = Packed.of(own) if own else None  # said before a cluster is begun
         self.cache, self.gpus = cache, gpus
         if address not in (None, "auto") and not reachable(address):
             raise ValueError(f"ray-address: no cluster at {address}")
@@ -123,6 +142,12 @@ class Ray:
                 raise ValueError(f"ray-address: no cluster at {address} ({reason})") from None
         needs = {"num_cpus": 1, "num_gpus": gpus, "max_retries": 3}
         self.task = self.ray.remote(**needs)(run or run_in)
+        work, self.packed = run or run_in, self.ray.put(packed) if packed else None
+
+        def with_own(cell: Cell, cache: str | None, packed: Packed) -> dict:
+            return work(replace(cell, own=unpacked(packed)), cache)
+
+        self.task_with_own = self.ray.remote(**needs)(with_own)
 
     @property
     def slots(self) -> int:
@@ -132,7 +157,9 @@ class Ray:
         return max(1, int(room))
 
     def submit(self, cell: Cell) -> Any:
-        return self.task.remote(cell, self.cache)
+        if cell.own is None:
+            return self.task.remote(cell, self.cache)
+        return self.task_with_own.remote(replace(cell, own=None), self.cache, self.packed)
 
     def wait(self, handles: list) -> list[tuple[Any, Outcome]]:
         done, _ = self.ray.wait(handles, num_returns=1)
@@ -164,6 +191,17 @@ def outcome_of(compute: Callable[[], dict]) -> Outcome:
 def run_in(cell: Cell, cache: str | None) -> dict:
     """`run_cell` with the cache of the machine it runs on; what an engine carries there."""
     return run_cell(cell, Cache(cache))
+
+
+def _begin(packed: Packed | None) -> None:
+    """In a worker, before its first cell."""
+    _PACKED[:] = [packed] if packed is not None else []
+    _die_with_parent()
+
+
+def _run_there(run: Run, cell: Cell, cache: str | None) -> dict:
+    """In a worker: a cell with what the run brought along."""
+    return run(replace(cell, own=unpacked(_PACKED[0])), cache)
 
 
 def _die_with_parent() -> None:

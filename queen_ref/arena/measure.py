@@ -8,20 +8,27 @@ the softmax of the model that answers.
 
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from queen_ref.arena.cells import Cell
+from queen_ref.arena.cells import Cell, check_pool
 from queen_ref.arena.parts import SharedParts
 from queen_ref.arena.provenance import machine, revision, versions
 from queen_ref.attacks import Knowledge, steal
 from queen_ref.blackbox import BlackBox
 from queen_ref.cache import Cache
-from queen_ref.metrics import accuracy, fidelity, l1_distance, predict, protected_accuracy
+from queen_ref.metrics import (
+    accuracy,
+    agreement,
+    fidelity,
+    l1_distance,
+    predict,
+    protected_accuracy,
+)
 from queen_ref.models import Model
 
 # The best epoch is chosen with the test set. Beyond this the choice says something.
@@ -33,7 +40,10 @@ _RECENT: OrderedDict[tuple, SharedParts] = OrderedDict()
 
 def shared_parts(cell: Cell, cache: Cache, device: str | None = None) -> SharedParts:
     """The parts a cell shares with others, kept while its seed is worked on."""
-    sharing = (cell.profile, cell.seed, cell.limit, cell.queen, cache.folder, device)
+    own = tuple(pair for pair in cell.code if pair[0] in ("data", "model"))
+    sharing = (
+        cell.profile, cell.seed, cell.limit, cell.queen, cell.model, own, cache.folder, device,
+    )  # fmt: skip
     if sharing not in _RECENT:
         _RECENT[sharing] = SharedParts(cell, cache, device)
     _RECENT.move_to_end(sharing)
@@ -70,18 +80,22 @@ def one_thread() -> Iterator[None]:
 def _run_cell(cell: Cell, cache: Cache, device: str | None) -> dict[str, Any]:
     start = time.perf_counter()
     shared = shared_parts(cell, cache, device)
-    settings, data = shared.settings, shared.data
+    settings, data = cell.settings, shared.data
+    check_pool([cell], data)  # before anything is trained for it
     spent = sum(shared.seconds.values())
-    defense, victim = shared.defense(cell.defense), shared.victim
+    defense, victim = shared.defense(cell.the_defense), shared.victim
     training_of_parts = sum(shared.seconds.values()) - spent
 
     clock = {"evaluation": 0.0}
     pool, test = data.pools[cell.pool], data.test
     history: list[float] = []
+    faithful: list[float] = []
 
     def after_epoch(epoch: int, model: nn.Module) -> None:
         begun = time.perf_counter()
-        history.append(accuracy(model, *test))
+        said = predict(model, test[0]).argmax(1)
+        history.append(agreement(said, test[1]))
+        faithful.append(agreement(said, shared.victim_labels))
         clock["evaluation"] += time.perf_counter() - begun
 
     api = BlackBox(defense, client="thief", record=True)
@@ -89,8 +103,8 @@ def _run_cell(cell: Cell, cache: Cache, device: str | None) -> dict[str, Any]:
         api,
         pool,
         settings.budget,
-        policy=cell.policy,
-        attack=cell.attack,
+        policy=cell.the_policy,
+        attack=cell.the_attack,
         knowledge=Knowledge(
             defense=defense.fresh(),
             pool_labels=data.pool_labels.get(cell.pool),
@@ -131,7 +145,10 @@ def _run_cell(cell: Cell, cache: Cache, device: str | None) -> dict[str, Any]:
         line["limit"] = cell.limit
     if cell.queen:
         line["queen"] = dict(cell.queen)
-    line["flags"] = flags(line, theft.flags)
+    if cell.budget is not None:
+        line["budget"] = cell.budget
+    line["curve"] = {"accuracy": history, "fidelity": faithful}
+    line["flags"] = flags(line, theft.flags, defense.flags)
     clock["evaluation"] += time.perf_counter() - begun
 
     seconds = {"parts": training_of_parts, **theft.seconds, **clock}
@@ -164,8 +181,10 @@ def mean_l1(victim: Model, exchanges: Iterable[tuple[Tensor, Tensor]]) -> float:
     return total / count
 
 
-def flags(line: dict[str, Any], noticed: list[str]) -> list[str]:
+def flags(line: dict[str, Any], noticed: list[str], said: Sequence[str] = ()) -> list[str]:
     """Why the numbers of a line may mislead: what the thief noticed, and what we see.
+
+    Arguments: `said`, what the defence says of itself.
 
     >>> flags({"defense": "queen", "counters": {"reversed": 0}, "substitute_accuracy": 0.9,
     ...        "substitute_accuracy_best": 0.9}, [])
@@ -179,6 +198,4 @@ def flags(line: dict[str, Any], noticed: list[str]) -> list[str]:
     gained = line["substitute_accuracy_best"] - line["substitute_accuracy"]
     if gained > SELECTION:
         found.append("test-set selection: the best epoch beats the last")
-    if line["defense"] == "am":
-        found.append("answers come from an outlier-exposed victim, fidelity is to the plain one")
-    return found
+    return [*found, *said]

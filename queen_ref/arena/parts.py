@@ -1,25 +1,29 @@
 """What the cells of one profile and seed share: data, victim, and what the defences are fitted to.
 
-Each part is trained the first time somebody asks for it, and kept in the cache.
+Each part is trained the first time somebody asks for it, and kept in the cache, under all that
+decides it: data, seed, settings, and the code that trains.
 """
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cached_property
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from queen_ref.arena.cells import Cell
+from queen_ref.arena.code import code_of, library_code
 from queen_ref.cache import Cache
 from queen_ref.data.profiles import Data, load
-from queen_ref.defenses import Defense, make
 from queen_ref.defenses.adaptive_misinformation import train_misinformation
+from queen_ref.defenses.base import Defense
 from queen_ref.defenses.outlier_exposure import train_outlier_exposed
-from queen_ref.models import Classifier, build
-from queen_ref.queen import Queen
+from queen_ref.defenses.registry import Maker, find, make, parts_of
+from queen_ref.metrics import predict
+from queen_ref.models import Builder, Classifier, build
+from queen_ref.queen import Queen, QueenConfig, Variant
 from queen_ref.training.fit import fit
 from queen_ref.training.recipe import Recipe
 
@@ -38,10 +42,14 @@ class SharedParts:
         self.cell, self.cache, self.settings = cell, cache, cell.settings
         self.device = device or pick_device(self.settings.device)
         self.seconds: dict[str, float] = {}
+        self._queens: dict[QueenConfig, Queen] = {}
 
     @cached_property
     def data(self) -> Data:
-        """The images of the profile, cut by the seed, on the device."""
+        """The images of the profile, cut by the seed, or one's own; on the device."""
+        own = self.cell.brought.data
+        if own is not None:
+            return own.to(self.device)
         return load(self.cell.profile, self.cell.seed, limit=self.cell.limit).to(self.device)
 
     @cached_property
@@ -62,6 +70,11 @@ class SharedParts:
         return self._model("victim", recipe, train)
 
     @cached_property
+    def victim_labels(self) -> Tensor:
+        """What it says about the test images, (N,): fidelity over epochs is measured by it."""
+        return predict(self.victim, self.data.test[0]).argmax(1)
+
+    @cached_property
     def outlier_exposed(self) -> Classifier:
         """The victim of adaptive misinformation, trained to be unsure of what is no image."""
         return self._helper("outlier-exposed", train_outlier_exposed)
@@ -71,33 +84,48 @@ class SharedParts:
         """The model that adaptive misinformation lies with."""
         return self._helper("misinformation", train_misinformation)
 
-    @cached_property
+    @property
     def queen(self) -> Queen:
         """QUEEN fitted to the victim; `make` takes its parts and leaves its memory alone."""
-        config = self.settings.queen
+        return self.queen_of(self.settings.queen)
 
-        def fitted() -> dict:
-            return Queen.fit(self.victim, *self.data.train, config, self.cell.seed).state_dict()
+    def queen_of(self, config: QueenConfig) -> Queen:
+        """QUEEN fitted under these settings."""
+        if config not in self._queens:
 
-        settings = {"queen": asdict(config), "victim": asdict(self.settings.victim)}
-        return Queen.from_state(self.victim, self._cached("queen", settings, fitted))
+            def fitted() -> dict:
+                return Queen.fit(self.victim, *self.data.train, config, self.cell.seed).state_dict()
 
-    def defense(self, name: str) -> Defense:
-        """A defence by name, with no memory yet."""
-        parts: dict[str, Any] = {}
-        if name.startswith("queen"):
-            parts["queen"] = self.queen
-        if name == "am":
-            parts["outlier_exposed"] = self.outlier_exposed
-            parts["misinformation"] = self.misinformation
-        return make(name, self.victim, seed=self.cell.seed, **parts)
+            settings = {"queen": asdict(config), "victim": self._network(self.settings.victim)}
+            state = self._cached("queen", settings, fitted)
+            self._queens[config] = Queen.from_state(self.victim, state)
+        return self._queens[config]
+
+    def defense(self, name: str | Maker) -> Defense:
+        """A defence by name, or one's own, with no memory yet."""
+        maker = find(name)
+        images, labels = self.data.train
+        parts: dict[str, Any] = {"images": images, "labels": labels, "seed": self.cell.seed}
+        asked = parts_of(maker)
+        if "queen" in asked:
+            config = self.settings.queen
+            if isinstance(maker, Variant):
+                changes: dict[str, Any] = dict(self.cell.queen)
+                config = replace(maker.config, **changes)
+            parts["queen"] = self.queen_of(config)
+        for part in ("outlier_exposed", "misinformation"):
+            if part in asked:
+                parts[part] = getattr(self, part)
+        return make(name, self.victim, **parts)
 
     def _helper(self, kind: str, train: Callable[..., Classifier]) -> Classifier:
-        recipe = self.settings.helpers
+        recipe, network = self.settings.helpers, self.cell.brought.model
         images, labels = self.data.train
+        more: dict[str, Builder] = {} if network is None else {"model": network}
 
         def run() -> Classifier:
-            return train(images, labels, self.data.num_classes, recipe, seed=self.cell.seed)
+            classes, seed = self.data.num_classes, self.cell.seed
+            return train(images, labels, classes, recipe, seed=seed, **more)
 
         return self._model(kind, recipe, run)
 
@@ -106,15 +134,22 @@ class SharedParts:
             return {name: value.cpu() for name, value in train().state_dict().items()}
 
         model = self._new_model(recipe)
-        model.load_state_dict(self._cached(kind, asdict(recipe), weights))
+        model.load_state_dict(self._cached(kind, self._network(recipe), weights))
         return model.eval().requires_grad_(False)
 
     def _new_model(self, recipe: Recipe) -> Classifier:
-        data = self.data
-        return build(recipe.model, data.shape, data.num_classes, self.cell.seed).to(self.device)
+        data, own = self.data, self.cell.brought.model
+        network = recipe.model if own is None else own
+        return build(network, data.shape, data.num_classes, self.cell.seed).to(self.device)
+
+    def _network(self, recipe: Recipe) -> dict:
+        """The recipe as the cache's key has it, with the code of a network of one's own."""
+        own = self.cell.brought.model
+        return asdict(recipe) if own is None else {**asdict(recipe), "own": code_of(own)}
 
     def _cached(self, kind: str, settings: dict, make_entry: Callable[[], Any]) -> Any:
         depends = {"data": self.digest, "seed": self.cell.seed, "settings": settings}
+        depends["code"] = library_code()
 
         def timed() -> Any:
             start = time.perf_counter()

@@ -1,4 +1,8 @@
-"""Results as tables: mean and spread over seeds, for readers and for other programs."""
+"""Results as tables: mean and spread over seeds, for readers and for other programs.
+
+Lines are put together only where nothing but the seed differs. Where settings, budget, data or
+code differ under the same names, `queen_ref.arena.apart` names the difference beside them.
+"""
 
 import csv
 import io
@@ -6,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from statistics import mean, stdev
 
+from queen_ref.arena.apart import told_apart
 from queen_ref.attacks import ATTACKS, POLICIES
 from queen_ref.defenses import DEFENSES
 
@@ -27,7 +32,8 @@ def summarise(lines: Sequence[dict]) -> list[dict]:
 
     A row holds, for every measure m, `m` (the mean), `m_sd` (the sample's standard deviation,
     0 with one seed), `m_min` and `m_max`; `seeds`, how many; `flags`, each with how many seeds
-    have it. Errors: `ValueError` without lines.
+    have it; `apart`, only where lines with other settings stand under the same names, what sets
+    this one apart. Errors: `ValueError` without lines.
 
     >>> rows = summarise(read("arena.jsonl"))
     >>> rows[0]["attack"], rows[0]["defense"], rows[0]["seeds"]
@@ -36,15 +42,10 @@ def summarise(lines: Sequence[dict]) -> list[dict]:
     if not lines:
         raise ValueError("results: expected at least one line, got none")
     groups: dict[tuple, list[dict]] = {}
-    for line in lines:
-        # Trials on part of the data are not to be averaged with the real thing.
-        trial = f", limit {line['limit']}" if line.get("limit") else ""
-        varied = "".join(f" {name}={value}" for name, value in dict(line.get("queen", ())).items())
-        where = (line["profile"] + trial, *(line[name] for name in CELL[1:-1]))
-        where += (line["defense"] + varied,)
-        groups.setdefault(where, []).append(line)
+    for line, (words, apart) in zip(lines, told_apart(lines), strict=True):
+        groups.setdefault((*(words[name] for name in CELL), apart), []).append(line)
     rows = []
-    for group, members in groups.items():
+    for (*group, apart), members in groups.items():
         row = dict(zip(CELL, group, strict=True)) | {"seeds": len(members)}
         for name in MEASURES:
             values = [line[name] for line in members if name in line]
@@ -55,16 +56,19 @@ def summarise(lines: Sequence[dict]) -> list[dict]:
             row[f"{name}_min"], row[f"{name}_max"] = min(values), max(values)
         row["seconds"] = mean(line["seconds"]["total"] for line in members)
         row["flags"] = dict(Counter(flag for line in members for flag in line["flags"]))
+        if apart:
+            row["apart"] = apart
         rows.append(row)
     # The file has them as they were done; readers want them as they are always listed.
-    orders = {"policy": POLICIES, "attack": tuple(ATTACKS), "defense": DEFENSES}
+    orders = {"policy": [*POLICIES], "attack": [*ATTACKS], "defense": [*DEFENSES]}
     return sorted(rows, key=lambda row: [_rank(row[name], orders.get(name)) for name in CELL])
 
 
 def to_markdown(rows: Sequence[dict], measure: str = "substitute_accuracy") -> str:
     """A table for each profile, pool and policy: attacks down, defences across, mean ± spread.
 
-    Below it what each defence costs an honest user, and the flags by number.
+    Below it what each defence costs an honest user, and the flags by number; at the end what was
+    kept apart because settings, budget, data or code differ.
 
     >>> print(to_markdown(summarise(read("arena.jsonl"))))
     ## Profile cpu, pool mnist, policy random
@@ -77,6 +81,7 @@ def to_markdown(rows: Sequence[dict], measure: str = "substitute_accuracy") -> s
         parts.append(_matrix(mine, measure))
         parts.append(_price(mine))
         parts.append(_flags(mine))
+    parts.append(_kept_apart(rows))
     return "\n".join(part for part in parts if part)
 
 
@@ -171,6 +176,14 @@ def _flags(rows: Sequence[dict]) -> str:
     if not total:
         return ""
     return "Flags (cells):\n\n" + "".join(f"- {flag} ({n})\n" for flag, n in total.most_common())
+
+
+def _kept_apart(rows: Sequence[dict]) -> str:
+    told = sorted({row["apart"] for row in rows if "apart" in row})
+    if not told:
+        return ""
+    head = "Kept apart, for the file holds other lines under the same names:\n\n"
+    return head + "".join(f"- {text}\n" for text in told)
 
 
 def _number(row: dict | None, measure: str) -> str:

@@ -2,18 +2,27 @@
 
 Cells that the file holds are skipped, whoever measured them. Only this process writes. With a
 time limit no cell is begun that, by what cells like it took, would not end in time.
+
+`run` is the whole from Python, as `queen-ref arena` is from the shell.
 """
 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from queen_ref.arena.cells import Cell
+from queen_ref.arena.cells import Cell, check_pool, grid
 from queen_ref.arena.clock import Clock
 from queen_ref.arena.display import Display
-from queen_ref.arena.engines import Engine
+from queen_ref.arena.engines import Engine, Local, Processes
 from queen_ref.arena.results import Results
+from queen_ref.attacks.registry import ATTACKS, POLICIES
+from queen_ref.cache import Cache
+from queen_ref.checks import check_number
+from queen_ref.data.profiles import Data, load
+from queen_ref.defenses.registry import DEFENSES
+from queen_ref.models import Builder, build
 
 
 @dataclass
@@ -88,3 +97,62 @@ def run_grid(
         engine.close()
     summary.left = todo
     return summary
+
+
+def run(
+    out: str | Path,
+    *,
+    profile: str = "cpu",
+    data: Data | None = None,
+    model: str | Builder | None = None,
+    attacks: Sequence[Any] | None = None,
+    policies: Sequence[Any] | None = None,
+    defenses: Sequence[Any] | None = None,
+    seeds: Sequence[int] = (0, 1, 2),
+    budget: int | None = None,
+    workers: int = 1,
+    cache: str | Path | None = None,
+) -> list[dict]:
+    """Measure every attack against every defence that the file `out` does not hold; its lines.
+
+    Arguments: `attacks`, `policies`, `defenses`, names and objects mixed, all names by default: an
+    `Attack` or a recovery, a function (ask, pool, budget, train, seed) -> images, answers, and
+    whatever makes a `Defense` of a victim; `data`, images of one's own in place of the profile's,
+    the same for every seed, with `data.model` as the victim's network; `model`, another network, a
+    name or (shape, num_classes, seed) -> `Victim`; `budget`, queries of a thief, the profile's by
+    default; `workers`, processes; `cache`, the folder of trained parts.
+    Errors: `ValueError` before anything is measured; `RuntimeError` if cells failed, when the
+    others are in the file: the same call tries only those again.
+
+    >>> import functools
+    >>> rows = run("mine.jsonl", profile="smoke", attacks=["naive"], policies=["random"],
+    ...            defenses=["none", functools.partial(Rounding, decimals=2)], seeds=[0])
+    >>> [row["defense"] for row in rows]
+    ['none', 'rounding(decimals=2)']
+    """
+    check_number("workers", workers, low=1, integer=True)
+    thieves = list(ATTACKS) if attacks is None else attacks
+    if attacks is None and isinstance(data, Data) and not data.pool_labels:
+        thieves = [name for name in ATTACKS if "pool_labels" not in ATTACKS[name].needs]
+    rules = list(POLICIES) if policies is None else policies
+    shields = list(DEFENSES) if defenses is None else defenses
+    wanted = grid(profile, thieves, rules, shields, seeds, budget=budget, data=data, model=model)
+    # What is missing, or is no victim, is said before any cell.
+    images = load(profile, seeds[0]) if data is None else data
+    check_pool(wanted, images)
+    if wanted[0].brought.model is not None:
+        build(wanted[0].brought.model, images.shape, images.num_classes, seeds[0])
+    results = Results(out)
+    results.check_writable()
+    folder = str(Cache(cache).folder.expanduser().absolute())
+    own = wanted[0].own
+    engine = Local(folder) if workers == 1 else Processes(workers, folder, own=own)
+    results.open_for_append()
+    summary = run_grid(wanted, results, engine)
+    if summary.failed:
+        cell, error = summary.failed[0]
+        raise RuntimeError(
+            f"{len(summary.failed)} of {len(wanted)} cells failed, the others are in {out}; "
+            f"the first: {cell.name}: {type(error).__name__}: {error}"
+        ) from error
+    return [results.lines[cell.key] for cell in wanted]

@@ -38,13 +38,18 @@ class Settings:
 
 
 def settings_of(
-    profile: str, limit: int | None = None, queen: Sequence[tuple[str, Any]] = ()
+    profile: str,
+    limit: int | None = None,
+    queen: Sequence[tuple[str, Any]] = (),
+    budget: int | None = None,
+    model: str | None = None,
 ) -> Settings:
     """The settings of "smoke", "cpu" or "gpu".
 
     `limit` cuts the data to so many images and all training to an epoch or two. It tries every
     path of a profile in minutes, on a laptop; its numbers mean nothing. `queen` changes settings
-    of the defence: pairs of a name of `QueenConfig` and a value.
+    of the defence: pairs of a name of `QueenConfig` and a value. `budget` is in place of the
+    profile's, `model` in place of the network of the victim and its helpers.
 
     >>> settings_of("cpu").budget, settings_of("gpu", limit=200).budget
     (1500, 200)
@@ -54,6 +59,12 @@ def settings_of(
     if limit is not None:
         check_number("limit", limit, low=MIN_LIMIT, integer=True)
         settings = _limited(settings, limit)
+    if budget is not None:
+        check_number("budget", budget, low=1, integer=True)
+        settings = replace(settings, budget=budget)
+    if model is not None:
+        victim, helpers = replace(settings.victim, model=model), settings.helpers
+        settings = replace(settings, victim=victim, helpers=replace(helpers, model=model))
     return replace(settings, queen=replace(settings.queen, **dict(queen)))
 
 

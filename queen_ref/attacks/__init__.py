@@ -1,8 +1,9 @@
 """Attacks: a query policy, a label recovery and the training of a substitute."""
 
-from queen_ref.attacks.attack import ATTACKS, POLICIES, Attack, Theft, steal
+from queen_ref.attacks.attack import Theft, steal
 from queen_ref.attacks.knowledge import Knowledge, Sizes
 from queen_ref.attacks.policies import random_queries
+from queen_ref.attacks.registry import ATTACKS, POLICIES, Attack, register, register_policy
 from queen_ref.attacks.training import ask, knockoff, train_substitute
 
 __all__ = [
@@ -15,6 +16,8 @@ __all__ = [
     "ask",
     "knockoff",
     "random_queries",
+    "register",
+    "register_policy",
     "steal",
     "train_substitute",
 ]

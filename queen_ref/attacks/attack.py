@@ -5,6 +5,7 @@ An attack is policy x recovery x training. The policy chooses the images
 labels, the training makes a substitute of both.
 """
 
+import inspect
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,54 +14,18 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from queen_ref.attacks.bayes import PBayes
-from queen_ref.attacks.ddae import DDAE, DDAEPlus
-from queen_ref.attacks.jbda import jbda_tr
 from queen_ref.attacks.knowledge import Knowledge, Sizes
-from queen_ref.attacks.policies import random_queries
-from queen_ref.attacks.recovery import Recovery, as_received, top1
+from queen_ref.attacks.policies import Policy
+from queen_ref.attacks.registry import ATTACKS, POLICIES, Attack, check_policy
 from queen_ref.attacks.s4l import check_square
-from queen_ref.attacks.smoothing import ask_smoothed
+from queen_ref.attacks.smoothing import MORE_QUERIES
 from queen_ref.attacks.training import ask, train_substitute
 from queen_ref.blackbox import BlackBox
-from queen_ref.checks import check_choice, check_images, check_labels, check_number
+from queen_ref.checks import check_batch, check_images, check_kind, check_labels, check_number
+from queen_ref.registry import label_of
 
-POLICIES = ("random", "jbda-tr")
-RECOVERIES = ("none", "top1", "smoothing", "ddae", "ddae+", "bayes")
-TRAININGS = ("plain", "s4l")
-ADAPTIVE = ("ddae", "ddae+", "bayes")  # they simulate the defence, so they must know it
-ORACLE = ("ddae+", "bayes")  # they know the victim's clean answers, too
-
-MORE_QUERIES = "more queries sent than the nominal budget"
 NO_STATE = "adaptive attacker could not simulate the state"
 KNOWS_CLEAN = "attacker knows the victim's clean answers"
-
-
-@dataclass(frozen=True)
-class Attack:
-    """What is done with the answers: how labels are recovered, how the substitute is trained.
-
-    >>> Attack(recovery="top1", training="s4l")
-    Attack(recovery='top1', training='s4l')
-    """
-
-    recovery: str = "none"
-    training: str = "plain"
-
-    def __post_init__(self) -> None:
-        check_choice("recovery", self.recovery, RECOVERIES)
-        check_choice("training", self.training, TRAININGS)
-
-
-ATTACKS: dict[str, Attack] = {
-    "naive": Attack(),
-    "top1": Attack("top1"),
-    "s4l": Attack(training="s4l"),
-    "smoothing": Attack("smoothing"),
-    "ddae": Attack("ddae"),
-    "ddae+": Attack("ddae+"),
-    "bayes": Attack("bayes"),
-}
 
 
 @dataclass
@@ -86,7 +51,7 @@ def steal(
     api: Callable[[Tensor], Tensor],
     pool: Tensor,
     budget: int,
-    policy: str = "random",
+    policy: str | Policy = "random",
     attack: str | Attack = "naive",
     knowledge: Knowledge | None = None,
     sizes: Sizes | None = None,
@@ -97,9 +62,9 @@ def steal(
 
     Arguments: `api`, a `BlackBox` or any images -> probabilities; `pool` (N, C, H, W);
     `budget`, nominal queries: images asked about, which smoothing asks three times;
-    `policy` "random" or "jbda-tr", whose rounds train on *recovered* labels too; `attack`, a
-    name of `ATTACKS` or an `Attack`; `after_epoch(epoch, model)`, called in the final
-    substitute's training only.
+    `policy`, a name of `POLICIES` or one's own, see `queen_ref.attacks.policies`; what it trains
+    on its way is trained on *recovered* labels too; `attack`, a name of `ATTACKS` or an
+    `Attack`; `after_epoch(epoch, model)`, called in the final substitute's training only.
     Errors: `ValueError`, before any query, for a combination that makes no sense or a thief who
     lacks what his attack needs; `BudgetExceeded` as the API raises it.
 
@@ -109,35 +74,34 @@ def steal(
     (400, [])
     """
     knowledge, sizes = knowledge or Knowledge(), sizes or Sizes()
-    if isinstance(attack, str):
-        check_choice("attack", attack, tuple(ATTACKS))
-        attack = ATTACKS[attack]
+    attack = ATTACKS.find(attack) if isinstance(attack, str) else attack
+    chosen = POLICIES.find(policy) if isinstance(policy, str) else policy
     check_attack(pool, budget, policy, attack, knowledge, sizes)
     check_number("seed", seed, low=0, integer=True)
 
-    recover = make_recovery(attack.recovery, pool, knowledge, sizes, seed)
+    recover = begin(attack, pool, knowledge, sizes, seed)
     box = api if isinstance(api, BlackBox) else BlackBox(api)
     before = box.queries
+    asks = getattr(attack.method, "ask", None)
+
+    def send(images: Tensor) -> Tensor:
+        if asks is not None:
+            return asks(box, images, query_batch=sizes.query_batch, seed=seed)
+        return ask(box, images, sizes.query_batch)
+
+    def train(images: Tensor, answers: Tensor) -> nn.Module:
+        return train_substitute(images, recover(images, answers), sizes.recipe, seed=seed)
+
+    extra = {"sizes": sizes} if "sizes" in inspect.signature(chosen).parameters else {}
     seconds: dict[str, float] = {}
     with stage(seconds, "queries", pool):
-        if policy == "jbda-tr":
-            images, answers = jbda_tr(
-                box,
-                pool,
-                budget,
-                lambda x, y: train_substitute(x, recover(x, y), sizes.recipe, seed=seed),
-                seeds=sizes.jbda_seeds,
-                query_batch=sizes.query_batch,
-                seed=seed,
-            )
-        else:
-            images = random_queries(pool, budget, seed)
-            if attack.recovery == "smoothing":
-                answers = ask_smoothed(box, images, query_batch=sizes.query_batch, seed=seed)
-            else:
-                answers = ask(box, images, sizes.query_batch)
+        images, answers = chosen(send, pool, budget, train, seed, **extra)
+        check_loot(images, answers, budget)
     with stage(seconds, "recovery", pool):
         labels = recover(images, answers)
+        if tuple(labels.shape) != tuple(answers.shape):
+            wanted, got = tuple(answers.shape), tuple(labels.shape)
+            raise ValueError(f"recovery: expected labels {wanted}, got {got} of {attack.name}")
     with stage(seconds, "training", pool):
         substitute = train_substitute(
             images,
@@ -147,46 +111,66 @@ def steal(
             unlabelled=pool if attack.training == "s4l" else None,
             after_epoch=after_epoch,
         )
-    flags = flags_of(attack, knowledge)
-    return Theft(substitute, images, answers, labels, box.queries - before, flags, seconds)
+    flags, sent = flags_of(attack, knowledge), box.queries - before
+    if sent > budget and MORE_QUERIES not in flags:
+        flags.append(MORE_QUERIES)
+    return Theft(substitute, images, answers, labels, sent, flags, seconds)
 
 
 def check_attack(
-    pool: Tensor, budget: int, policy: str, attack: Attack, knowledge: Knowledge, sizes: Sizes
+    pool: Tensor,
+    budget: int,
+    policy: str | Policy,
+    attack: Attack,
+    knowledge: Knowledge,
+    sizes: Sizes,
 ) -> None:
     """Demand a combination that makes sense and a thief who has what it needs."""
     check_images(pool)
     check_number("budget", budget, low=1, integer=True)
-    check_choice("policy", policy, POLICIES)
-    asked = budget if policy == "random" else min(budget, sizes.jbda_seeds)
+    chosen = POLICIES.find(policy) if isinstance(policy, str) else policy
+    check_policy(chosen)
+    takes = getattr(chosen, "takes", None)
+    asked = takes(budget, sizes) if takes is not None else 0
     if asked > len(pool):
         raise ValueError(f"budget: expected at most the pool's {len(pool)} images, got {asked}")
-    for name in ("smoothing", "s4l"):
-        if policy != "random" and name in (attack.recovery, attack.training):
-            raise ValueError(f"policy: expected 'random' with {name}, got {policy!r}")
+    word = policy if isinstance(policy, str) else label_of(policy)
+    if not attack.suits(word):
+        raise ValueError(f"policy: expected one that suits the attack {attack.name}, got {word!r}")
     if attack.training == "s4l":
         check_square(pool)
-    if attack.recovery in ADAPTIVE and knowledge.defense is None:
-        raise ValueError(f"knowledge: expected a copy of the defense for {attack.recovery}")
-    if attack.recovery in ORACLE and knowledge.clean is None:
-        raise ValueError(f"knowledge: expected the clean answers for {attack.recovery}")
-    if attack.recovery == "ddae":
-        if knowledge.pool_labels is None:
-            raise ValueError("knowledge: expected pool_labels for ddae's shadow nets")
+    for part in attack.needs:
+        if getattr(knowledge, part) is None:
+            what = {"defense": "a copy of the defense", "clean": "the clean answers"}
+            raise ValueError(f"knowledge: expected {what.get(part, part)} for {attack.name}")
+    if "pool_labels" in attack.needs and knowledge.pool_labels is not None:
         check_labels(knowledge.pool_labels, len(pool))
 
 
-def make_recovery(
-    name: str, pool: Tensor, knowledge: Knowledge, sizes: Sizes, seed: int = 0
-) -> Recovery:
-    """The recovery of that name; smoothing has done its work when the answers are in."""
-    if name == "ddae":
-        return DDAE(pool, knowledge, sizes, seed)
-    if name == "ddae+":
-        return DDAEPlus(knowledge, sizes, seed)
-    if name == "bayes":
-        return PBayes(knowledge, sizes, seed)
-    return top1 if name == "top1" else as_received
+def begin(
+    attack: Attack, pool: Tensor, knowledge: Knowledge, sizes: Sizes, seed: int
+) -> Callable[[Tensor, Tensor], Tensor]:
+    """The attack's recovery at work: images (N, C, H, W), answers (N, K) -> labels (N, K).
+
+    >>> begin(Attack(), pool, knowledge, sizes, seed=0)(queries, answers) is answers
+    True
+    """
+    start = getattr(attack.method, "begin", None)
+    return attack.method if start is None else start(pool, knowledge, sizes, seed)
+
+
+def check_loot(images: Tensor, answers: Tensor, budget: int) -> None:
+    """Demand of a policy at most `budget` images and an answer (K,) for each.
+
+    >>> check_loot(queries, answers, budget=40)
+    """
+    check_batch(images)
+    check_kind("answers", answers)
+    if answers.ndim != 2 or len(images) != len(answers) or len(images) > budget:
+        raise ValueError(
+            f"policy: expected at most {budget} images and as many answers (N, K), "
+            f"got {len(images)} and {tuple(answers.shape)}"
+        )
 
 
 def flags_of(attack: Attack, knowledge: Knowledge) -> list[str]:
@@ -195,12 +179,10 @@ def flags_of(attack: Attack, knowledge: Knowledge) -> list[str]:
     >>> flags_of(Attack("smoothing"), Knowledge())
     ['more queries sent than the nominal budget']
     """
-    flags = []
-    if attack.recovery == "smoothing":
-        flags.append(MORE_QUERIES)
-    if attack.recovery in ADAPTIVE and knowledge.defense is not None and knowledge.defense.stateful:
+    flags = list(attack.flags)
+    if attack.adaptive and knowledge.defense is not None and knowledge.defense.stateful:
         flags.append(NO_STATE)
-    if attack.recovery in ORACLE:
+    if "clean" in attack.needs:
         flags.append(KNOWS_CLEAN)
     return flags
 

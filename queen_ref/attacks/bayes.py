@@ -28,8 +28,16 @@ class PBayes:
     >>> labels = PBayes(knowledge, sizes, seed=0)(queries, answers)
     """
 
+    needs = ("defense", "clean")
+    adaptive = True
+
     def __init__(self, knowledge: Knowledge, sizes: Sizes, seed: int = 0):
         self.knowledge, self.sizes, self.seed = knowledge, sizes, seed
+
+    @classmethod
+    def begin(cls, pool: Tensor, knowledge: Knowledge, sizes: Sizes, seed: int) -> "PBayes":
+        """As every recovery is begun."""
+        return cls(knowledge, sizes, seed)
 
     def __call__(self, images: Tensor, answers: Tensor) -> Tensor:
         table = dirichlet_table(images, self.knowledge, self.sizes, self.seed)

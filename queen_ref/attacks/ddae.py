@@ -34,9 +34,17 @@ class DDAE:
     >>> labels = recover(queries, answers)
     """
 
+    needs = ("defense", "pool_labels")
+    adaptive = True
+
     def __init__(self, pool: Tensor, knowledge: Knowledge, sizes: Sizes, seed: int = 0):
         self.pool, self.knowledge, self.sizes, self.seed = pool, knowledge, sizes, seed
         self.net: nn.Module | None = None  # K is known with the first answer
+
+    @classmethod
+    def begin(cls, pool: Tensor, knowledge: Knowledge, sizes: Sizes, seed: int) -> "DDAE":
+        """As every recovery is begun."""
+        return cls(pool, knowledge, sizes, seed)
 
     def __call__(self, images: Tensor, answers: Tensor) -> Tensor:
         if self.net is None:
@@ -51,8 +59,16 @@ class DDAEPlus:
     >>> labels = DDAEPlus(knowledge, sizes, seed=0)(queries, answers)
     """
 
+    needs = ("defense", "clean")
+    adaptive = True
+
     def __init__(self, knowledge: Knowledge, sizes: Sizes, seed: int = 0):
         self.knowledge, self.sizes, self.seed = knowledge, sizes, seed
+
+    @classmethod
+    def begin(cls, pool: Tensor, knowledge: Knowledge, sizes: Sizes, seed: int) -> "DDAEPlus":
+        """As every recovery is begun."""
+        return cls(knowledge, sizes, seed)
 
     def __call__(self, images: Tensor, answers: Tensor) -> Tensor:
         table = dirichlet_table(images, self.knowledge, self.sizes, self.seed)

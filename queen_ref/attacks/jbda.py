@@ -18,11 +18,35 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from queen_ref.attacks.knowledge import Sizes
 from queen_ref.attacks.policies import random_queries
 from queen_ref.attacks.training import ask
 from queen_ref.checks import check_number
 
 COPIES = 3
+Ask = Callable[[Tensor], Tensor]  # images -> answers
+Train = Callable[[Tensor, Tensor], nn.Module]  # images, answers -> a substitute
+
+
+class JBDAPolicy:
+    """The policy, with as many seeds as the thief's `Sizes` say.
+
+    >>> images, answers = JBDAPolicy()(api, pool, 40, train_substitute, seed=0, sizes=sizes)
+    """
+
+    name = "jbda-tr"
+
+    def takes(self, budget: int, sizes: Sizes) -> int:
+        """Images of the pool."""
+        return min(budget, sizes.jbda_seeds)
+
+    def __call__(
+        self, ask: Ask, pool: Tensor, budget: int, train: Train, seed: int, sizes: Sizes
+    ) -> tuple[Tensor, Tensor]:
+        batch = sizes.query_batch
+        return jbda_tr(
+            ask, pool, budget, train, seeds=sizes.jbda_seeds, query_batch=batch, seed=seed
+        )
 
 
 def jbda_tr(

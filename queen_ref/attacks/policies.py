@@ -2,12 +2,41 @@
 
 KnockoffNets' random policy (Orekondy et al., 2019) shuffles a pool of natural images once
 and sends the first `budget` of them. It needs no knowledge of the victim at all.
+
+A policy is any `(ask, pool, budget, train, seed) -> images, answers`, (N, C, H, W), (N, K), with
+N at most `budget`: `ask(images)` sends them, `train(images, answers)` gives a substitute of what
+came back so far. One that has an argument `sizes` is given the thief's `Sizes`; one that has a
+method `takes(budget, sizes)` says how many images of the pool it takes at least.
 """
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
+from queen_ref.attacks.knowledge import Sizes
 from queen_ref.checks import check_images, check_number
+
+Policy = Callable[..., tuple[Tensor, Tensor]]
+
+
+class RandomPolicy:
+    """The random policy: all its images at once.
+
+    >>> images, answers = RandomPolicy()(api, pool, 400, None, seed=0)
+    """
+
+    name = "random"
+
+    def takes(self, budget: int, sizes: Sizes) -> int:
+        """Images of the pool."""
+        return budget
+
+    def __call__(
+        self, ask: Callable, pool: Tensor, budget: int, train: object, seed: int
+    ) -> tuple[Tensor, Tensor]:
+        images = random_queries(pool, budget, seed)
+        return images, ask(images)
 
 
 def random_queries(pool: Tensor, budget: int, seed: int = 0) -> Tensor:

@@ -3,7 +3,15 @@
 A recovery is any `(images, answers) -> labels`, (N, C, H, W), (N, K) -> (N, K) on the simplex.
 The two here need to know nothing of the defence. The adaptive ones (`queen_ref.attacks.ddae`,
 `queen_ref.attacks.bayes`) do: they run a copy of it on clean answers of their own and learn the
-way back.
+way back. What a recovery is stands on it, and each of these may be missing:
+
+- `needs`, of "defense", "pool_labels", "clean": what the thief must know (`Knowledge`);
+- `adaptive`: it simulates the defence, so that without one it has nothing to do;
+- `policies`: names of those that it suits; `None`: all;
+- `flags`: what a reader of the result must know;
+- `reads_label_only`: where a defence keeps the label, it says nothing new;
+- `begin(pool, knowledge, sizes, seed)`: the recovery at work, for one that needs something;
+- `ask(api, images, query_batch=, seed=)`: how it asks, if not about each image once.
 """
 
 from collections.abc import Callable
@@ -26,13 +34,20 @@ def as_received(images: Tensor, answers: Tensor) -> Tensor:
     return answers
 
 
-def top1(images: Tensor, answers: Tensor) -> Tensor:
+class Top1Label:
     """One-hot of the likeliest class: whatever a defence does below the top is thrown away.
 
     >>> top1(images, torch.tensor([[0.2, 0.5, 0.3]]))
     tensor([[0., 1., 0.]])
     """
-    return F.one_hot(answers.argmax(1), answers.shape[1]).to(answers.dtype)
+
+    reads_label_only = True
+
+    def __call__(self, images: Tensor, answers: Tensor) -> Tensor:
+        return F.one_hot(answers.argmax(1), answers.shape[1]).to(answers.dtype)
+
+
+top1 = Top1Label()
 
 
 @torch.no_grad()

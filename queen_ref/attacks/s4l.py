@@ -32,6 +32,8 @@ class RotationLoss(nn.Module):
     >>> losses = qr.training.fit(model, queries, answers, once, second_loss=rotations)
     """
 
+    policies = ("random",)
+
     def __init__(
         self,
         feature_dim: int,

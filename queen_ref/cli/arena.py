@@ -9,10 +9,11 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Annotated
 
-from queen_ref.arena.cells import Cell, check_names, grid
+from queen_ref.arena.cells import Cell, check_names, check_pool, grid
 from queen_ref.arena.clock import Clock
 from queen_ref.arena.engines import Engine, Local, Processes, Ray
 from queen_ref.arena.parts import pick_device
+from queen_ref.arena.plugins import load_plugin
 from queen_ref.arena.results import Results
 from queen_ref.arena.run import RunSummary, run_grid
 from queen_ref.attacks import ATTACKS, POLICIES
@@ -56,6 +57,11 @@ def run_arena(
         list[str] | None,
         Option(metavar="NAME=A,B", help="Settings of QUEEN, one after the other: a sweep"),
     ] = None,
+    budget: Annotated[int | None, Option(help="Queries of a thief [the profile's]")] = None,
+    plugin: Annotated[
+        list[str] | None,
+        Option(metavar="FILE.py", help="A file that registers methods of your own; repeatable"),
+    ] = None,
     limit: Annotated[
         int | None, Option(help="Try the grid on so many images; its numbers mean nothing")
     ] = None,
@@ -73,15 +79,18 @@ def run_arena(
     """
     os.environ["TQDM_DISABLE"] = "1"  # one bar for the grid, none for its trainings
     _check_engine(engine, ray_address, workers, time_limit)
+    for file in plugin or ():
+        load_plugin(file)
     cells = grid(
         profile,
         _names(attacks, tuple(ATTACKS)),
-        _names(policies, POLICIES),
-        _names(defenses, DEFENSES),
+        _names(policies, tuple(POLICIES)),
+        _names(defenses, tuple(DEFENSES)),
         _numbers(seeds),
         pool or None,
         limit,
         _settings(vary or ()),
+        budget=budget,
     )
     _check_data(profile, engine, data_root, download)
     results = Results(out)
@@ -89,7 +98,10 @@ def run_arena(
     if data_root:
         os.environ["QUEEN_DATA"] = str(data_root.expanduser().absolute())  # workers inherit it
     if profile == "gpu" and engine == "local":
-        load(profile, download=download, limit=limit)  # what is missing is said before any cell
+        # What is missing is said before any cell.
+        check_pool(cells, load(profile, download=download, limit=limit))
+    elif profile != "gpu" and budget is not None:
+        check_pool(cells, load(profile, limit=limit))
     cache = str(cache_dir.expanduser().absolute()) if cache_dir else None
     runner: Engine
     if engine == "local":
@@ -97,7 +109,7 @@ def run_arena(
         runner = _local(cells[0], missing, workers, cache)
     else:
         gpus = 1 if cells[0].settings.device == "auto" else 0
-        runner = Ray(ray_address or None, cache, gpus=gpus)
+        runner = Ray(ray_address or None, cache, gpus=gpus, own=cells[0].own)
     results.open_for_append()
     seconds = None if time_limit is None else 60 * time_limit
     summary = run_grid(cells, results, runner, seconds)
@@ -135,7 +147,7 @@ def _local(cell: Cell, missing: int, workers: int | None, cache: str | None) -> 
         # A process takes seconds to begin; a GPU has room for one.
         many = pick_device(cell.settings.device) == "cpu" and missing > 8
         workers = os.cpu_count() or 1 if many else 1
-    return Local(cache) if workers == 1 else Processes(workers, cache)
+    return Local(cache) if workers == 1 else Processes(workers, cache, own=cell.own)
 
 
 def _tell(summary: RunSummary, total: int, results: Results) -> None:

@@ -18,7 +18,13 @@ from queen_ref.checks import check_choice, check_images, check_labels, check_num
 from queen_ref.data.datasets import dataset, in_turns
 from queen_ref.models import Shape
 
-PROFILES = ("smoke", "cpu", "gpu")
+# The profiles, each with its pools.
+POOLS = {
+    "smoke": ("mnist", "digits", "noise"),
+    "cpu": ("mnist", "digits", "noise"),
+    "gpu": ("tiny-imagenet", "noise"),
+}
+PROFILES = tuple(POOLS)
 
 
 @dataclass

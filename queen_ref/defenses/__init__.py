@@ -1,93 +1,15 @@
 """Defences to compare QUEEN with: one file each, images in and probabilities out."""
 
-from typing import Protocol
-
-from torch import nn
-
-from queen_ref.checks import check_choice
-from queen_ref.defenses.adaptive_misinformation import AdaptiveMisinformation
-from queen_ref.defenses.base import Defense, num_classes
+from queen_ref.defenses.adaptive_misinformation import AdaptiveMisinformation, tau_for
+from queen_ref.defenses.base import Defense
 from queen_ref.defenses.mad import MAD
 from queen_ref.defenses.modelguard_s import ModelGuardS
 from queen_ref.defenses.modelguard_w import ModelGuardW
 from queen_ref.defenses.none import NoDefense
+from queen_ref.defenses.registry import DEFENSES, ON_REQUEST, make, register
 from queen_ref.defenses.reverse_sigmoid import ReverseSigmoid
 from queen_ref.defenses.rounding import Rounding
 from queen_ref.defenses.top1 import Top1
-from queen_ref.models import Model
-
-# Those that need nothing but the victim, by name.
-ALONE: tuple[type[Defense], ...] = (NoDefense, Top1, Rounding, ModelGuardW, ModelGuardS)
-SIMPLE = {kind.name: kind for kind in ALONE}
-# QUEEN's settings by name; the strict one reverses early enough to matter in small budgets.
-QUEENS: dict[str, dict[str, object]] = {
-    "queen": dict(method="cosine"),
-    "queen-exact": dict(method="exact"),
-    "queen-strict": dict(method="cosine", threshold=0.02),
-}
-DEFENSES: tuple[str, ...] = (
-    "none",
-    "top1",
-    "rounding",
-    "reverse-sigmoid",
-    "mad",
-    "am",
-    "modelguard-w",
-    "modelguard-s",
-    *QUEENS,
-)
-
-
-class Fitted(Protocol):
-    """A fitted QUEEN, as far as `make` needs it: QUEEN stands above its rivals and imports them."""
-
-    def with_settings(self, **changes: object) -> Defense:
-        """The same defence with some settings changed and no memory."""
-
-
-def make(
-    name: str,
-    victim: Model,
-    *,
-    queen: Fitted | None = None,
-    outlier_exposed: nn.Module | None = None,
-    misinformation: nn.Module | None = None,
-    seed: int = 0,
-) -> Defense:
-    """A defence by name, in front of `victim`, with no memory and the literature's settings for K.
-
-    `queen`, a fitted `Queen`, is needed for the names that begin with "queen";
-    `outlier_exposed` and `misinformation` for "am", which has a victim of its own.
-    Errors: `ValueError` for an unknown name or a missing part.
-
-    >>> make("rounding", victim)
-    Rounding(decimals=1)
-    """
-    check_choice("defense", name, DEFENSES)
-    if name in SIMPLE:
-        return SIMPLE[name](victim)
-    classes = num_classes(victim) or 10
-    if name == "reverse-sigmoid":
-        return ReverseSigmoid(victim, beta=min(0.21, 2.1 / classes))
-    if name == "mad":
-        return MAD(victim, seed=seed)
-    if name == "am":
-        if outlier_exposed is None or misinformation is None:
-            raise ValueError("am: expected outlier_exposed and misinformation, two trained models")
-        return AdaptiveMisinformation(outlier_exposed, misinformation, tau_for(classes))
-    if queen is None:
-        raise ValueError(f"{name}: expected queen, a fitted Queen")
-    return queen.with_settings(**QUEENS[name])
-
-
-def tau_for(classes: int) -> float:
-    """The literature's tau of AM for so many classes: for 10, 100, 200, and for more.
-
-    >>> tau_for(10), tau_for(100)
-    (0.7, 0.4)
-    """
-    return 0.7 if classes <= 10 else 0.4 if classes <= 100 else 0.3 if classes <= 200 else 0.25
-
 
 __all__ = [
     "AdaptiveMisinformation",
@@ -97,8 +19,11 @@ __all__ = [
     "ModelGuardS",
     "ModelGuardW",
     "NoDefense",
+    "ON_REQUEST",
     "ReverseSigmoid",
     "Rounding",
     "Top1",
     "make",
+    "register",
+    "tau_for",
 ]

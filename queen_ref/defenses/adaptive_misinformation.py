@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from queen_ref.checks import check_images, check_number
-from queen_ref.defenses.base import Defense
-from queen_ref.models import Classifier, Model, build, shape_of
+from queen_ref.defenses.base import Defense, num_classes
+from queen_ref.models import Builder, Classifier, Model, build, shape_of
 from queen_ref.training.fit import fit
 from queen_ref.training.recipe import DEFAULT, Recipe, check_recipe
 
@@ -31,11 +31,19 @@ class AdaptiveMisinformation(Defense):
     """
 
     name = "am"
+    flags = ("answers come from an outlier-exposed victim, fidelity is to the plain one",)
 
     def __init__(self, victim: Model, misinformation: nn.Module, tau: float = 0.7):
         super().__init__(victim)
         check_number("tau", tau, low=0, high=1)
         self.misinformation, self.tau = misinformation.eval(), tau
+
+    @classmethod
+    def usual(
+        cls, victim: Model, outlier_exposed: nn.Module, misinformation: nn.Module
+    ) -> "AdaptiveMisinformation":
+        """With the literature's tau for K: the outlier-exposed model answers for the victim."""
+        return cls(outlier_exposed, misinformation, tau_for(num_classes(victim) or 10))
 
     def answer(self, images: Tensor, probs: Tensor) -> Tensor:
         wrong = self.misinformation(images).softmax(1).to(probs)
@@ -46,6 +54,15 @@ class AdaptiveMisinformation(Defense):
 
     def __repr__(self) -> str:
         return f"AdaptiveMisinformation(tau={self.tau})"
+
+
+def tau_for(classes: int) -> float:
+    """The literature's tau of AM for so many classes: for 10, 100, 200, and for more.
+
+    >>> tau_for(10), tau_for(100)
+    (0.7, 0.4)
+    """
+    return 0.7 if classes <= 10 else 0.4 if classes <= 100 else 0.3 if classes <= 200 else 0.25
 
 
 def wrong_label_loss(logits: Tensor, labels: Tensor) -> Tensor:
@@ -65,14 +82,17 @@ def train_misinformation(
     recipe: Recipe = DEFAULT,
     *,
     seed: int = 0,
+    model: str | Builder | None = None,
 ) -> Classifier:
     """A model trained never to say the label of images (N, C, H, W) with labels (N,).
+
+    Arguments: `model`, another network than the recipe's, as `queen_ref.models.build` takes it.
 
     >>> wrong = train_misinformation(images, labels, 10, Recipe(epochs=5), seed=0)
     """
     check_images(images)
     check_recipe(recipe)
-    classifier = build(recipe.model, shape_of(images), num_classes, seed + 1)
+    classifier = build(model or recipe.model, shape_of(images), num_classes, seed + 1)
     classifier = classifier.to(images.device, images.dtype)
     fit(classifier, images, labels, recipe, seed=seed, loss=wrong_label_loss)
     return classifier.eval()

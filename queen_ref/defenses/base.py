@@ -17,12 +17,13 @@ class Defense(ABC):
     """y' = answer(x, y), in front of a victim that maps images (B, C, H, W) to logits (B, K).
 
     A defence inherits and writes `answer`. What it promises, on every answer and for every K
-    from 2 up, stands in four attributes:
+    from 2 up, stands in its attributes:
 
     - `name`: its name in `queen_ref.defenses.DEFENSES`;
     - `l1_bound`: ``sum_k |y_k - y'_k|`` is never above it; `None`: no promise;
     - `keeps_label`: the likeliest class stays the likeliest;
-    - `stateful`: answers depend on earlier queries.
+    - `stateful`: answers depend on earlier queries;
+    - `flags`: what a reader of a result must know.
 
     Arguments: `victim`, put into eval mode if it is a module.
     Errors: `ValueError` for a victim that lacks one of the methods in `asks_victim`.
@@ -36,6 +37,7 @@ class Defense(ABC):
     l1_bound: float | None = None
     keeps_label: bool = False
     stateful: bool = False
+    flags: tuple[str, ...] = ()
     asks_victim: tuple[str, ...] = ("__call__",)
 
     def __init__(self, victim: Model):

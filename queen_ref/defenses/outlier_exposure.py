@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from queen_ref.checks import check_images, check_number
-from queen_ref.models import Classifier, build, shape_of
+from queen_ref.models import Builder, Classifier, build, shape_of
 from queen_ref.training.fit import fit
 from queen_ref.training.recipe import DEFAULT, Recipe, check_recipe
 
@@ -72,18 +72,20 @@ def train_outlier_exposed(
     *,
     weight: float = 1.0,
     seed: int = 0,
+    model: str | Builder | None = None,
 ) -> Classifier:
     """A victim trained on its task and on outliers made of its own images.
 
     Arguments: `images` (N, C, H, W), `labels` (N,); `recipe`, whose batch size is the outliers'
-    too; `weight`, lambda.
+    too; `weight`, lambda; `model`, another network than the recipe's, as
+    `queen_ref.models.build` takes it.
 
     >>> victim = train_outlier_exposed(images, labels, 10, Recipe(epochs=10), seed=0)
     """
     check_images(images)
     check_number("weight", weight, low=0)
     check_recipe(recipe)
-    classifier = build(recipe.model, shape_of(images), num_classes, seed)
+    classifier = build(model or recipe.model, shape_of(images), num_classes, seed)
     classifier = classifier.to(images.device, images.dtype)
     exposure = OutlierLoss(outliers(images, seed), weight, recipe.batch_size, seed)
     fit(classifier, images, labels, recipe, seed=seed, second_loss=exposure)

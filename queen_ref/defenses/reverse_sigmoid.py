@@ -31,6 +31,7 @@ class ReverseSigmoid(Defense):
     """
 
     name = "reverse-sigmoid"
+    keeps_label = True  # with the usual settings; others are judged one by one
 
     def __init__(self, victim: Model, beta: float = 0.21, gamma: float = 0.2):
         super().__init__(victim)
@@ -40,6 +41,11 @@ class ReverseSigmoid(Defense):
         classes = num_classes(victim)
         small = classes is not None and beta <= min(0.22, 2.2 / classes)
         self.keeps_label = small and gamma <= 0.2
+
+    @classmethod
+    def usual(cls, victim: Model) -> "ReverseSigmoid":
+        """With the literature's beta for K."""
+        return cls(victim, beta=min(0.21, 2.1 / (num_classes(victim) or 10)))
 
     def answer(self, images: Tensor, probs: Tensor) -> Tensor:
         probs = probs.clamp(0, 1)

@@ -10,9 +10,12 @@ from results import CELL
 
 import queen_ref as qr
 from queen_ref.arena import grid
-from queen_ref.arena.cells import KEEP_LABEL, suits
+from queen_ref.arena.cells import suits
 from queen_ref.attacks import ATTACKS, POLICIES
+from queen_ref.data.profiles import POOLS, load
 from queen_ref.defenses import DEFENSES, make
+from queen_ref.defenses.registry import find
+from queen_ref.registry import says
 
 
 def test_every_field_of_a_cell_decides_its_key():
@@ -27,9 +30,12 @@ def test_every_field_of_a_cell_decides_its_key():
             {"seed": 1},
             {"limit": 100},
             {"queen": (("threshold", 0.1),)},
+            {"budget": 100},
+            {"model": "resnet18"},
+            {"code": (("defense", "abc"),)},
         )
     ]
-    assert len({cell.key for cell in [CELL, *others]}) == 9
+    assert len({cell.key for cell in [CELL, *others]}) == 12
     assert CELL.key == replace(CELL).key
 
 
@@ -69,7 +75,7 @@ def test_the_defences_that_keep_the_label_are_those_that_promise_it():
         and make(name, victim, outlier_exposed=victim, misinformation=victim).keeps_label
     ]
     assert not qr.Queen.keeps_label
-    assert promised == [name for name in DEFENSES if name in KEEP_LABEL]
+    assert promised == [name for name in DEFENSES if says(find(name), "keeps_label", False)]
 
 
 @pytest.mark.parametrize(
@@ -90,3 +96,8 @@ def test_a_grid_that_is_not_one_is_refused(change, message):
     )
     with pytest.raises(ValueError, match=message):
         grid(**{**good, **change})
+
+
+@pytest.mark.parametrize("profile", ["smoke", "cpu"])
+def test_the_pools_of_a_profile_are_those_that_it_loads(profile):
+    assert POOLS[profile] == tuple(load(profile).pools)

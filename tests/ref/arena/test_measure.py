@@ -12,6 +12,7 @@ OUTSIDE = {
     "attack", "policy", "defense", "seed", "profile", "substitute_accuracy",
     "substitute_accuracy_best", "fidelity", "protected_accuracy", "protected_accuracy_after",
     "l1", "queries", "counters", "seconds", "device", "flags", "key", "config", "versions", "git",
+    "curve",
 }  # fmt: skip
 
 
@@ -23,6 +24,10 @@ def test_a_line_says_all_that_outside_tools_rely_on(queen_line):
             assert 0 <= queen_line[name] <= 1, name
     assert queen_line["queries"] == queen_line["counters"]["queries"] == 150
     assert 0 < queen_line["l1"] < 2
+    curve = queen_line["curve"]
+    assert len(curve["accuracy"]) == len(curve["fidelity"]) == 8
+    assert curve["accuracy"][-1] == queen_line["substitute_accuracy"]
+    assert curve["fidelity"][-1] == queen_line["fidelity"]
     assert queen_line["substitute_accuracy_best"] >= queen_line["substitute_accuracy"]
     assert {"queries", "recovery", "training", "evaluation", "total"} <= set(queen_line["seconds"])
     assert "adaptive attacker could not simulate the state" in queen_line["flags"]

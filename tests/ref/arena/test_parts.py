@@ -7,6 +7,7 @@ import torch
 from results import CELL
 
 from queen_ref.arena import Cache
+from queen_ref.arena import parts as parts_module
 from queen_ref.arena.parts import SharedParts, pick_device
 
 QUEEN = replace(CELL, defense="queen")
@@ -37,6 +38,18 @@ def test_a_defence_begins_without_memory_every_time(parts, queen_line):
     assert used.report("thief")["queries"] == 20
     assert shop.defense("queen").report("thief")["queries"] == 0
     assert shop.seconds == {}  # all of it was trained for the line
+
+
+def test_other_training_code_trains_anew(tmp_path, monkeypatch):
+    cell, cache = replace(CELL, limit=64), Cache(tmp_path)
+
+    def trained() -> set[str]:
+        shared = SharedParts(cell, cache)
+        return set(shared.seconds) if shared.victim is not None else set()
+
+    assert trained() == {"victim"} and trained() == set()
+    monkeypatch.setattr(parts_module, "library_code", lambda: "another")
+    assert trained() == {"victim"}
 
 
 @pytest.mark.parametrize(("name", "device"), [("cpu", "cpu"), ("cuda:1", "cuda:1")])

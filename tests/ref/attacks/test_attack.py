@@ -8,7 +8,8 @@ from thief import BUDGET, POOL, TINY, Blur, equal, everything, run, victim_of
 
 import queen_ref as qr
 from queen_ref.attacks import ATTACKS, POLICIES, Attack, steal
-from queen_ref.attacks.attack import KNOWS_CLEAN, MORE_QUERIES, NO_STATE
+from queen_ref.attacks.attack import KNOWS_CLEAN, NO_STATE
+from queen_ref.attacks.smoothing import MORE_QUERIES
 from queen_ref.checks import check_probabilities
 
 COMBINATIONS = [

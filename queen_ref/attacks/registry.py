@@ -1,0 +1,181 @@
+"""Attacks by name: policies, recoveries, trainings, and what is put together of them.
+
+What each of them can do stands on it, see `queen_ref.attacks.recovery` and
+`queen_ref.attacks.policies`.
+"""
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from torch import nn
+
+from queen_ref.attacks.bayes import PBayes
+from queen_ref.attacks.ddae import DDAE, DDAEPlus
+from queen_ref.attacks.jbda import JBDAPolicy
+from queen_ref.attacks.policies import Policy, RandomPolicy
+from queen_ref.attacks.recovery import as_received, top1
+from queen_ref.attacks.s4l import RotationLoss
+from queen_ref.attacks.smoothing import Smoothing
+from queen_ref.checks import check_choice
+from queen_ref.registry import Registry, label_of, says
+
+KNOWN = ("defense", "pool_labels", "clean")  # what a recovery may need, fields of `Knowledge`
+
+POLICIES: Registry[Policy] = Registry("policy", {"random": RandomPolicy(), "jbda-tr": JBDAPolicy()})
+RECOVERIES: Registry[Any] = Registry(
+    "recovery",
+    {
+        "none": as_received,
+        "top1": top1,
+        "smoothing": Smoothing(),
+        "ddae": DDAE,
+        "ddae+": DDAEPlus,
+        "bayes": PBayes,
+    },
+)
+# What is learned beside the answers, from images nobody asked about.
+TRAININGS: Registry[type[nn.Module] | None] = Registry(
+    "training", {"plain": None, "s4l": RotationLoss}
+)
+
+P = TypeVar("P", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Attack:
+    """What is done with the answers: how labels are recovered, how the substitute is trained.
+
+    Arguments: `recovery`, a name of `RECOVERIES` or one's own, see `queen_ref.attacks.recovery`;
+    `training`, a name of `TRAININGS`.
+    Errors: `ValueError` for an unknown name, and for a recovery that could not work.
+
+    >>> Attack(recovery="top1", training="s4l")
+    Attack(recovery='top1', training='s4l')
+    """
+
+    recovery: str | Callable[..., Any] = "none"
+    training: str = "plain"
+
+    def __post_init__(self) -> None:
+        TRAININGS.find(self.training)
+        if isinstance(self.recovery, str):
+            RECOVERIES.find(self.recovery)
+        else:
+            check_recovery(self.recovery)
+
+    @property
+    def name(self) -> str:
+        """Its recovery in a word, and its training if that is not the plain one."""
+        word = self.recovery if isinstance(self.recovery, str) else label_of(self.recovery)
+        return word if self.training == "plain" else f"{word}+{self.training}"
+
+    @property
+    def method(self) -> Any:
+        """The recovery itself."""
+        return RECOVERIES[self.recovery] if isinstance(self.recovery, str) else self.recovery
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What the thief must know."""
+        return tuple(says(self.method, "needs", ()))
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether it simulates the defence."""
+        return bool(says(self.method, "adaptive", False))
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """What a reader of its results must know."""
+        return tuple(says(self.method, "flags", ()))
+
+    def suits(self, policy: str) -> bool:
+        """Whether it goes with the policy of that name.
+
+        >>> Attack("smoothing").suits("jbda-tr")
+        False
+        """
+        told = [says(one, "policies", None) for one in (self.method, TRAININGS[self.training])]
+        return all(names is None or policy in names for names in told)
+
+
+ATTACKS: Registry[Attack] = Registry(
+    "attack",
+    {
+        "naive": Attack(),
+        "top1": Attack("top1"),
+        "s4l": Attack(training="s4l"),
+        "smoothing": Attack("smoothing"),
+        "ddae": Attack("ddae"),
+        "ddae+": Attack("ddae+"),
+        "bayes": Attack("bayes"),
+    },
+)
+
+
+def register(attack: Attack | Callable[..., Any], name: str | None = None) -> Any:
+    """Make a name of an attack of one's own; gives back what it was given.
+
+    Arguments: `attack`, an `Attack` or a recovery; `name`, its own by default.
+    Errors: `ValueError` for a name of the package, or a recovery that could not work.
+
+    >>> register(Attack("top1", "s4l"), "top1-s4l")                 # doctest: +SKIP
+    """
+    whole = attack if isinstance(attack, Attack) else Attack(attack)
+    ATTACKS.register(whole.name if name is None else name, whole)
+    return attack
+
+
+def register_policy(policy: P, name: str | None = None) -> P:
+    """Make a name of a policy of one's own; gives it back, so that it can stand above a function.
+
+    >>> register_policy(brightest)                                  # doctest: +SKIP
+    """
+    check_policy(policy)
+    POLICIES.register(label_of(policy) if name is None else name, policy)
+    return policy
+
+
+def check_recovery(recovery: Any) -> None:
+    """Demand something that can be called with images and answers, and gets what it needs.
+
+    >>> check_recovery("ddea")
+    Traceback (most recent call last):
+    ValueError: recovery: expected (images, answers) -> labels, got 'ddea'
+    """
+    begins = callable(getattr(recovery, "begin", None))
+    if isinstance(recovery, type) or not (callable(recovery) or begins):
+        raise ValueError(f"recovery: expected (images, answers) -> labels, got {recovery!r}")
+    needs: Sequence[str] = says(recovery, "needs", ())
+    if isinstance(needs, str):
+        raise ValueError(f"recovery: expected needs to be a tuple of words, got {needs!r}")
+    for word in needs:
+        check_choice("needs", word, KNOWN)
+    if needs and not begins:
+        raise ValueError(
+            f"recovery: expected a method begin(pool, knowledge, sizes, seed) of "
+            f"{label_of(recovery)}, for it needs {', '.join(needs)}"
+        )
+
+
+def check_policy(policy: Any) -> None:
+    """Demand something that takes the five arguments of a policy.
+
+    >>> check_policy(lambda pool, budget: pool)
+    Traceback (most recent call last):
+    ValueError: policy: expected (ask, pool, budget, train, seed) -> images, answers, got <lambda>
+    """
+    wanted = "policy: expected (ask, pool, budget, train, seed) -> images, answers, got "
+    if not callable(policy) or isinstance(policy, type):
+        raise ValueError(f"{wanted}{policy!r}")
+    try:
+        signature = inspect.signature(policy)
+    except (TypeError, ValueError):  # some callables written in C have no signature
+        return
+    extra = {"sizes": None} if "sizes" in signature.parameters else {}
+    try:
+        signature.bind(None, None, None, None, None, **extra)
+    except TypeError:
+        raise ValueError(wanted + label_of(policy)) from None

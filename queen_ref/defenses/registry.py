@@ -1,0 +1,156 @@
+"""Defences by name, and how one is made: anything `make(victim) -> Defense`.
+
+An argument of `make` that is called like one of `PARTS` is given that part. What a defence
+promises stands on its class, see `queen_ref.defenses.Defense`.
+"""
+
+import inspect
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Protocol
+
+from torch import Tensor, nn
+
+from queen_ref.defenses.adaptive_misinformation import AdaptiveMisinformation
+from queen_ref.defenses.base import Defense
+from queen_ref.defenses.mad import MAD
+from queen_ref.defenses.modelguard_s import ModelGuardS
+from queen_ref.defenses.modelguard_w import ModelGuardW
+from queen_ref.defenses.none import NoDefense
+from queen_ref.defenses.reverse_sigmoid import ReverseSigmoid
+from queen_ref.defenses.rounding import Rounding
+from queen_ref.defenses.top1 import Top1
+from queen_ref.models import Model
+from queen_ref.registry import Registry, label_of
+
+Maker = Callable[..., Defense]  # (victim, parts it asks for) -> a defence without memory
+# A fitted Queen; the two models of AM; the victim's training set; a number for random draws.
+PARTS = ("queen", "outlier_exposed", "misinformation", "images", "labels", "seed")
+
+
+class Fitted(Protocol):
+    """A fitted QUEEN, as far as `make` needs it: QUEEN stands above its rivals and imports them."""
+
+    def with_settings(self, **changes: object) -> Defense:
+        """The same defence with some settings changed and no memory."""
+
+
+def variant(victim: Model, queen: Fitted, **settings: object) -> Defense:
+    """QUEEN under other settings, with no memory.
+
+    >>> strict = partial(variant, threshold=0.02)
+    """
+    return queen.with_settings(**settings)
+
+
+DEFENSES: Registry[Maker] = Registry(
+    "defense",
+    {
+        "none": NoDefense,
+        "top1": Top1,
+        "rounding": Rounding,
+        "reverse-sigmoid": ReverseSigmoid.usual,
+        "mad": MAD,
+        "am": AdaptiveMisinformation.usual,
+        "modelguard-w": ModelGuardW,
+        "modelguard-s": ModelGuardS,
+        "queen": partial(variant, method="cosine"),
+        "queen-exact": partial(variant, method="exact"),
+        # Reverses early enough to matter in small budgets.
+        "queen-strict": partial(variant, method="cosine", threshold=0.02),
+    },
+)
+# By name only, not part of "all": what takes long, or few will ask for.
+ON_REQUEST: dict[str, Maker] = {}
+
+
+def register(make: Maker, name: str | None = None) -> Maker:
+    """Make a name of a defence of one's own; gives it back, so that it can stand above a class.
+
+    Arguments: `make`, a class, a function or a `functools.partial`, (victim) -> `Defense`;
+    `name`, what it calls itself by default.
+    Errors: `ValueError` for a name of the package.
+
+    >>> register(partial(Rounding, decimals=2), "rounding-2")       # doctest: +SKIP
+    """
+    if not callable(make):
+        raise ValueError(f"defense: expected make(victim) -> Defense, got {type(make).__name__}")
+    word = label_of(make) if name is None else name
+    if word in ON_REQUEST:
+        raise ValueError(f"defense: expected a name of its own, {word!r} is the package's")
+    DEFENSES.register(word, make)
+    return make
+
+
+def find(name: str | Maker) -> Maker:
+    """The defence of that name; what is none goes through.
+
+    >>> find("rounding") is find(Rounding)
+    True
+    """
+    if callable(name):
+        return name
+    return ON_REQUEST[name] if name in ON_REQUEST else DEFENSES.find(name)
+
+
+def parts_of(make: Maker) -> tuple[str, ...]:
+    """The parts that it asks for, beside the victim.
+
+    >>> parts_of(find("queen")), parts_of(Rounding)
+    (('queen',), ())
+    """
+    given: set[str] = set()
+    inner: Any = make
+    while isinstance(inner, partial):
+        given |= set(inner.keywords)
+        inner = inner.func
+    try:
+        asked = inspect.signature(make).parameters
+    except (TypeError, ValueError):  # some callables written in C have no signature
+        return ()
+    return tuple(part for part in PARTS if part in asked and part not in given)
+
+
+def make(
+    name: str | Maker,
+    victim: Model,
+    *,
+    queen: Fitted | None = None,
+    outlier_exposed: nn.Module | None = None,
+    misinformation: nn.Module | None = None,
+    images: Tensor | None = None,
+    labels: Tensor | None = None,
+    seed: int = 0,
+) -> Defense:
+    """A defence by name, in front of `victim`, with no memory and the literature's settings for K.
+
+    `queen`, a fitted `Queen`, is needed for the names that begin with "queen";
+    `outlier_exposed` and `misinformation` for "am", which has a victim of its own. One's own
+    defence stands in place of a name; `images` and `labels`, the victim's training set, are for
+    those that ask for them.
+    Errors: `ValueError` for an unknown name or a missing part.
+
+    >>> make("rounding", victim)
+    Rounding(decimals=1)
+    """
+    maker = find(name)
+    word = name if isinstance(name, str) else label_of(maker)
+    there = {
+        "queen": queen,
+        "outlier_exposed": outlier_exposed,
+        "misinformation": misinformation,
+        "images": images,
+        "labels": labels,
+        "seed": seed,
+    }
+    asked = parts_of(maker)
+    missing = [part for part in asked if there[part] is None]
+    if missing:
+        raise ValueError(f"{word}: expected {' and '.join(missing)} beside the victim, got none")
+    defense = maker(victim, **{part: there[part] for part in asked})
+    if not isinstance(defense, Defense):
+        found = type(defense).__name__
+        raise ValueError(f"{word}: expected make(victim) to give a Defense, got {found}")
+    if defense.stateful and defense.fresh() is defense:
+        raise ValueError(f"{word}: expected fresh() to give one without memory, for it is stateful")
+    return defense

@@ -1,0 +1,44 @@
+"""QUEEN fitted under settings of one's own, for the arena; the authors' by name."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from queen_ref.defenses.base import Defense
+from queen_ref.defenses.registry import ON_REQUEST
+from queen_ref.models import Model
+from queen_ref.queen.config import QueenConfig
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A defence of the arena: QUEEN fitted with `config`, not with the profile's settings.
+
+    The arena fits it once for all attacks and keeps it in its cache.
+
+    >>> strict = Variant(QueenConfig(threshold=0.02))
+    >>> rows = arena.run("mine.jsonl", defenses=["queen-authors", strict])    # doctest: +SKIP
+    """
+
+    config: QueenConfig
+
+    def __call__(self, victim: Model, queen: Defense) -> Defense:
+        """The QUEEN that was fitted for this, without memory."""
+        return queen.fresh()
+
+    @property
+    def name(self) -> str:
+        """Its settings in a word: those that are not the usual ones."""
+        usual = QueenConfig()
+        changed = {k: v for k, v in vars(self.config).items() if v != getattr(usual, k)}
+        return f"queen({', '.join(f'{name}={value}' for name, value in changed.items())})"
+
+    def changed(self, **settings: Any) -> "Variant":
+        """The same with some settings changed.
+
+        >>> Variant(QueenConfig()).changed(threshold=0.1).name
+        'queen(threshold=0.1)'
+        """
+        return Variant(replace(self.config, **settings))
+
+
+ON_REQUEST["queen-authors"] = Variant(QueenConfig.authors())

@@ -1,0 +1,47 @@
+"""QUEEN under settings of one's own, and the authors' by name."""
+
+import pytest
+
+import queen_ref as qr
+from queen_ref import arena
+from queen_ref.defenses import DEFENSES, ON_REQUEST
+from queen_ref.queen import Variant
+
+
+def cells(*defenses):
+    return arena.grid("smoke", ["naive"], ["random"], list(defenses), [0])
+
+
+def test_the_authors_settings_have_a_name_that_is_not_part_of_all():
+    assert ON_REQUEST["queen-authors"].config == qr.QueenConfig.authors()
+    assert "queen-authors" not in DEFENSES
+    (cell,) = cells("queen-authors")
+    assert cell.the_defense.config.ledgers == "shared" and "defense" in cell.config["code"]
+
+
+def test_other_settings_are_another_cell_and_say_so():
+    one, other = Variant(qr.QueenConfig(threshold=0.1)), Variant(qr.QueenConfig(threshold=0.3))
+    found = cells("queen", one, other)
+    assert [cell.defense for cell in found][1:] == ["queen(threshold=0.1)", "queen(threshold=0.3)"]
+    assert len({cell.key for cell in found}) == 3
+
+
+def test_a_sweep_changes_them_too():
+    vary = [("threshold", 0.05)]
+    (cell,) = arena.grid("smoke", ["naive"], ["random"], ["queen-authors"], [0], vary=vary)
+    assert cell.the_defense.changed(**dict(cell.queen)).config.threshold == 0.05
+
+
+def test_it_is_fitted_under_its_own_settings(tmp_path):
+    config = qr.QueenConfig(map_epochs=2, shadows=2, shadows_per_query=1, shadow_epochs=1)
+    (cell,) = cells(Variant(config))
+    shared = arena.measure.SharedParts(cell, arena.Cache(tmp_path))
+    made = shared.defense(cell.the_defense)
+    assert made.config == config != shared.settings.queen
+    made(shared.data.test[0][:5])
+    assert shared.defense(cell.the_defense).report()["queries"] == 0
+
+
+def test_settings_that_are_none_are_refused():
+    with pytest.raises(ValueError, match="threshold"):
+        Variant(qr.QueenConfig()).changed(threshold=-1)
