@@ -64,7 +64,7 @@ class Cell:
 
     @cached_property
     def config(self) -> dict:
-        """The cell with all settings spelled out: plain numbers, words and lists."""
+        """The cell with all settings spelled out, in plain numbers, words and lists."""
         preset = asdict(ATTACKS[self.attack])
         own = {name: value for name, value in asdict(self).items() if value not in (None, ())}
         return {**own, "preset": preset, "settings": as_config(self.settings)}

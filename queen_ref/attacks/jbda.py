@@ -7,8 +7,8 @@ far and makes three copies of each image, moved by targeted PGD on that substitu
 
 with a fresh random target class c at each of the T steps. Images grow fourfold a round until
 the budget is reached: 1000, 4000, 16 000, 50 000. The clip is to [0, 1] *and* to the eps ball
-around the pool image where the line of copies began, in pixels: after four rounds a query is
-still within eps of a natural image. (ModelGuard's code, whose settings these are, draws the ball
+around the pool image where the line of copies began, in pixels: after the last round a query
+is still within eps of a natural image. (ModelGuard's code, whose settings these are, draws the ball
 around the parent of each copy.)
 """
 
