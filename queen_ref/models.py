@@ -9,12 +9,14 @@ Images come in [0, 1]. Normalisation is the model's own business and happens ins
 
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
-from queen_ref.checks import check_choice, check_number
+from queen_ref.checks import are_probabilities, check_choice, check_logits, check_number
+from queen_ref.modes import evaluating
 
 Shape = tuple[int, int, int]  # of an image: (C, H, W)
 Model = Callable[[Tensor], Tensor]  # images (B, C, H, W) -> logits (B, K)
@@ -134,10 +136,31 @@ def build(name: str, shape: Shape, num_classes: int, seed: int = 0) -> Classifie
     check_choice("model", name, tuple(BUILDERS))
     check_number("num_classes", num_classes, low=2, integer=True)
     check_number("seed", seed, low=0, integer=True)
-    # torch initialises layers from its global generator: borrow it and give it back.
-    with torch.random.fork_rng(devices=[]):
-        torch.random.default_generator.manual_seed(seed)
-        return BUILDERS[name](shape, num_classes)
+    with DrawnFrom(torch.Generator().manual_seed(int(seed))):
+        return BUILDERS[name](shape, int(num_classes))
+
+
+class DrawnFrom(TorchFunctionMode):
+    """What `torch.nn.init` draws in this thread comes from a generator of its own.
+
+    Layers fill themselves from torch's global generator, which all threads share: seeded there,
+    two that build at once, or one that draws meanwhile, would get each other's numbers.
+
+    >>> with DrawnFrom(torch.Generator().manual_seed(0)):
+    ...     layer = nn.Linear(8, 3)
+    """
+
+    def __init__(self, generator: torch.Generator):
+        super().__init__()
+        self.generator = generator
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        given = dict(kwargs or {})
+        if "generator" in given and given["generator"] is None:  # so does everything in nn.init
+            given["generator"] = self.generator
+        return func(*args, **given)
 
 
 def shape_of(images: Tensor) -> Shape:
@@ -172,29 +195,98 @@ def check_victim(victim: object, *methods: str) -> None:
     Traceback (most recent call last):
     ValueError: victim: expected a method .features, see queen_ref.models.Victim
     """
+    wrapped = isinstance(victim, nn.DataParallel | nn.parallel.DistributedDataParallel)
     for name in methods:
         if not callable(getattr(victim, name, None)):
-            raise ValueError(f"victim: expected a method .{name}, see queen_ref.models.Victim")
+            what = f"a method .{name}, see queen_ref.models.Victim"
+            raise ValueError(
+                f"victim: expected {what}"
+                + (f"; pass the .module of {type(victim).__name__}" if wrapped else "")
+            )
 
 
 @torch.no_grad()
 def try_victim(victim: Victim, images: Tensor) -> int:
-    """K of a victim, after a look at what it makes of images (B, C, H, W).
+    """K of a victim, after a look at what it makes of images (B, C, H, W), in eval mode.
 
-    Errors: `ValueError` for one that lacks a method or answers in other shapes.
+    Logits may be shifted by a constant: a victim may answer log-probabilities.
+    Errors: `ValueError` for one that lacks a method, answers in other shapes or with
+    probabilities, cannot take the images, or is not its head after its features.
 
     >>> try_victim(victim, images[:2])
     10
     """
     check_victim(victim, "features", "head")
-    features = victim.features(images)
-    logits = victim.head(features)
-    if features.ndim != 2 or logits.ndim != 2 or logits.shape[1] < 2:
-        raise ValueError(
-            "victim: expected features (B, D) and logits (B, K) with K >= 2, "
-            f"got {tuple(features.shape)} and {tuple(logits.shape)}"
-        )
+    with evaluating(victim):
+        features = _asked(victim.features, images)
+        # Under autocast inside the victim features have half the digits of the head's weights.
+        logits = _asked(victim.head, features.to(images.dtype)) if is_matrix(features) else None
+        if not is_matrix(features) or not is_matrix(logits) or logits.shape[1] < 2:
+            raise ValueError(
+                "victim: expected features (B, D) and logits (B, K) with K >= 2, "
+                f"got {_said(features)} and {_said(logits)}"
+            )
+        whole = _asked(victim, images) if callable(victim) else None
+        check_answer(lambda x: victim.head(victim.features(x).to(x.dtype)), images, logits)
+    if whole is not None:
+        check_logits(whole, len(images))
+        ours, theirs = log_probabilities(logits), log_probabilities(whole)
+        half = min(torch.finfo(rows.dtype).bits for rows in (features, logits, whole)) < 32
+        reach = (5e-2 if half else 1e-3) * theirs.abs().max().clamp_min(1)
+        if ours.shape != theirs.shape or not bool((ours - theirs).abs().max() <= reach):
+            raise ValueError(
+                "victim: expected victim(x) = victim.head(victim.features(x)), got other answers"
+            )
     return logits.shape[1]
+
+
+@torch.no_grad()
+def check_answer(model: Model, images: Tensor, logits: object) -> None:
+    """Demand logits (B, K) of what a model has answered to images (B, C, H, W).
+
+    Rows that look like probabilities may be logits by accident: then a black and a white image
+    decide. Others cost no forward.
+
+    >>> check_answer(lambda x: victim(x).softmax(1), images, victim(images).softmax(1))
+    Traceback (most recent call last):
+    ValueError: model: expected logits (or log-probabilities), got probabilities...
+    """
+    check_logits(logits, len(images))
+    assert isinstance(logits, Tensor)
+    if are_probabilities(logits):
+        black, white = torch.zeros_like(images[:1]), torch.ones_like(images[:1])
+        if are_probabilities(model(torch.cat([black, white]))):
+            raise ValueError(
+                "model: expected logits (or log-probabilities), got probabilities: "
+                "leave the softmax out"
+            )
+
+
+def is_matrix(values: object) -> TypeGuard[Tensor]:
+    """One tensor of floats with two dimensions?
+
+    >>> is_matrix(torch.zeros(2, 3)), is_matrix((torch.zeros(2, 3),))
+    (True, False)
+    """
+    return isinstance(values, Tensor) and values.ndim == 2 and values.is_floating_point()
+
+
+def probabilities(logits: Tensor) -> Tensor:
+    """Softmax of logits (B, K), in single precision at least: defences compute with it.
+
+    >>> probabilities(torch.zeros(1, 2, dtype=torch.float16))
+    tensor([[0.5000, 0.5000]])
+    """
+    return logits.to(torch.promote_types(logits.dtype, torch.float32)).softmax(1)
+
+
+def log_probabilities(logits: Tensor) -> Tensor:
+    """log softmax of logits (B, K), in single precision at least.
+
+    >>> log_probabilities(torch.zeros(1, 2)).exp()
+    tensor([[0.5000, 0.5000]])
+    """
+    return logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(1)
 
 
 def device_of(model: object, default: torch.device | str) -> torch.device:
@@ -205,6 +297,32 @@ def device_of(model: object, default: torch.device | str) -> torch.device:
     """
     weights = model.parameters() if isinstance(model, nn.Module) else iter(())
     return next((weight.device for weight in weights), torch.device(default))
+
+
+def dtype_of(model: object, default: torch.dtype) -> torch.dtype:
+    """The dtype of a module's weights, or `default` for anything else.
+
+    >>> dtype_of(victim, torch.float64)
+    torch.float32
+    """
+    weights = model.parameters() if isinstance(model, nn.Module) else iter(())
+    return next((weight.dtype for weight in weights), default)
+
+
+def _asked(part: Callable[[Tensor], Any], values: Tensor) -> Any:
+    try:
+        return part(values)
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, TypeError) as error:  # torch's, of a layer that others were meant for
+        why = str(error).strip().splitlines()[0]
+        raise ValueError(
+            f"victim: expected one that answers inputs {tuple(values.shape)}, it says: {why}"
+        ) from error
+
+
+def _said(values: object) -> object:
+    return tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
 
 
 def _torchvision() -> ModuleType:

@@ -13,17 +13,20 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from queen_ref.attacks.asking import ask, check_door
 from queen_ref.attacks.bayes import PBayes
-from queen_ref.attacks.ddae import DDAE, DDAEPlus
+from queen_ref.attacks.ddae import DDAE, DDAEPlus, check_present
 from queen_ref.attacks.jbda import jbda_tr
 from queen_ref.attacks.knowledge import Knowledge, Sizes
 from queen_ref.attacks.policies import random_queries
 from queen_ref.attacks.recovery import Recovery, as_received, top1
 from queen_ref.attacks.s4l import check_square
-from queen_ref.attacks.smoothing import ask_smoothed
-from queen_ref.attacks.training import ask, train_substitute
+from queen_ref.attacks.smoothing import TIMES, ask_smoothed
+from queen_ref.attacks.training import is_finite, near_chance, train_substitute
 from queen_ref.blackbox import BlackBox
 from queen_ref.checks import check_choice, check_images, check_labels, check_number
+from queen_ref.defenses.base import num_classes
+from queen_ref.metrics import agreement, predict
 
 POLICIES = ("random", "jbda-tr")
 RECOVERIES = ("none", "top1", "smoothing", "ddae", "ddae+", "bayes")
@@ -34,6 +37,8 @@ ORACLE = ("ddae+", "bayes")  # they know the victim's clean answers, too
 MORE_QUERIES = "more queries sent than the nominal budget"
 NO_STATE = "adaptive attacker could not simulate the state"
 KNOWS_CLEAN = "attacker knows the victim's clean answers"
+DIVERGED = "the substitute's training diverged: its weights are not finite"
+LEARNED_NOTHING = "substitute near chance on its own training images"
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,8 @@ class Theft:
 
     `substitute`, the copy; `images` (N, C, H, W), the queries; `answers` (N, K) as received
     (smoothing: the mean of three); `labels` (N, K) as recovered, the training targets;
-    `queries`, images really sent; `flags`, what a reader of the result must know; `seconds`
+    `queries`, images really sent; `flags`, what a reader of the result must know, a training
+    that diverged or taught nothing included; `seconds`
     by stage: "queries" (JBDA's rounds included), "recovery", "training".
     """
 
@@ -100,8 +106,9 @@ def steal(
     `policy` "random" or "jbda-tr", whose rounds train on *recovered* labels too; `attack`, a
     name of `ATTACKS` or an `Attack`; `after_epoch(epoch, model)`, called in the final
     substitute's training only.
-    Errors: `ValueError`, before any query, for a combination that makes no sense or a thief who
-    lacks what his attack needs; `BudgetExceeded` as the API raises it.
+    Errors, all before any query: `ValueError` for a combination that makes no sense, a thief who
+    lacks what his attack needs, or a pool that the API does not take; `BudgetExceeded` for one
+    that will not answer all of it.
 
     >>> api = qr.BlackBox(queen, budget=400)
     >>> theft = steal(api, pool, 400, attack="top1", sizes=sizes, seed=0)
@@ -114,6 +121,10 @@ def steal(
         attack = ATTACKS[attack]
     check_attack(pool, budget, policy, attack, knowledge, sizes)
     check_number("seed", seed, low=0, integer=True)
+    budget, seed = int(budget), int(seed)
+    if after_epoch is not None and not callable(after_epoch):
+        raise ValueError(f"after_epoch: expected a function, got {type(after_epoch).__name__}")
+    check_answerable(api, pool, budget, attack, knowledge)
 
     recover = make_recovery(attack.recovery, pool, knowledge, sizes, seed)
     box = api if isinstance(api, BlackBox) else BlackBox(api)
@@ -146,8 +157,9 @@ def steal(
             seed=seed,
             unlabelled=pool if attack.training == "s4l" else None,
             after_epoch=after_epoch,
+            allow_diverged=True,  # the answers were paid for: a flag, and nothing is lost
         )
-    flags = flags_of(attack, knowledge)
+    flags = flags_of(attack, knowledge) + outcome_of(substitute, images, labels)
     return Theft(substitute, images, answers, labels, box.queries - before, flags, seconds)
 
 
@@ -174,6 +186,21 @@ def check_attack(
         if knowledge.pool_labels is None:
             raise ValueError("knowledge: expected pool_labels for ddae's shadow nets")
         check_labels(knowledge.pool_labels, len(pool))
+
+
+def check_answerable(
+    api: Callable[[Tensor], Tensor],
+    pool: Tensor,
+    budget: int,
+    attack: Attack,
+    knowledge: Knowledge,
+) -> None:
+    """Demand an API that will answer the whole attack, as far as that can be known before."""
+    classes = check_door(api, pool, budget * (TIMES if attack.recovery == "smoothing" else 1))
+    if attack.recovery == "ddae" and knowledge.pool_labels is not None:
+        classes = classes or num_classes(getattr(knowledge.defense, "victim", None))
+        if classes is not None:  # else it is known with the first answer
+            check_present(len(knowledge.pool_labels.unique()), classes)
 
 
 def make_recovery(
@@ -203,6 +230,18 @@ def flags_of(attack: Attack, knowledge: Knowledge) -> list[str]:
     if attack.recovery in ORACLE:
         flags.append(KNOWS_CLEAN)
     return flags
+
+
+def outcome_of(substitute: nn.Module, images: Tensor, labels: Tensor) -> list[str]:
+    """What is wrong with a substitute trained on labels (N, K) for images (N, C, H, W), if any.
+
+    >>> outcome_of(victim, queries, answers)
+    []
+    """
+    if not is_finite(substitute):
+        return [DIVERGED]
+    share = agreement(predict(substitute, images).argmax(1), labels.argmax(1))
+    return [LEARNED_NOTHING] if near_chance(share, labels.shape[1], len(images)) else []
 
 
 @contextmanager

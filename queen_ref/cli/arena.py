@@ -16,7 +16,7 @@ from queen_ref.arena.parts import pick_device
 from queen_ref.arena.results import Results
 from queen_ref.arena.run import RunSummary, run_grid
 from queen_ref.attacks import ATTACKS, POLICIES
-from queen_ref.cache import Cache
+from queen_ref.cache import Cache, expanded
 from queen_ref.checks import check_choice, check_number
 from queen_ref.cli.options import Option
 from queen_ref.data.profiles import load
@@ -87,10 +87,11 @@ def run_arena(
     results = Results(out)
     results.check_writable()
     if data_root:
-        os.environ["QUEEN_DATA"] = str(data_root.expanduser().absolute())  # workers inherit it
+        # Workers inherit it.
+        os.environ["QUEEN_DATA"] = str(expanded("data-root", data_root).absolute())
     if profile == "gpu" and engine == "local":
         load(profile, download=download, limit=limit)  # what is missing is said before any cell
-    cache = str(cache_dir.expanduser().absolute()) if cache_dir else None
+    cache = str(expanded("cache-dir", cache_dir).absolute()) if cache_dir else None
     runner: Engine
     if engine == "local":
         missing = sum(cell.key not in results for cell in cells)

@@ -4,7 +4,7 @@ from typing import Protocol
 
 from torch import nn
 
-from queen_ref.checks import check_choice
+from queen_ref.checks import check_choice, check_number
 from queen_ref.defenses.adaptive_misinformation import AdaptiveMisinformation
 from queen_ref.defenses.base import Defense, num_classes
 from queen_ref.defenses.mad import MAD
@@ -53,11 +53,13 @@ def make(
     outlier_exposed: nn.Module | None = None,
     misinformation: nn.Module | None = None,
     seed: int = 0,
+    classes: int | None = None,
 ) -> Defense:
     """A defence by name, in front of `victim`, with no memory and the literature's settings for K.
 
     `queen`, a fitted `Queen`, is needed for the names that begin with "queen";
-    `outlier_exposed` and `misinformation` for "am", which has a victim of its own.
+    `outlier_exposed` and `misinformation` for "am", which has a victim of its own; `classes`, K,
+    for "reverse-sigmoid" and "am", where the victim does not say it.
     Errors: `ValueError` for an unknown name or a missing part.
 
     >>> make("rounding", victim)
@@ -66,18 +68,41 @@ def make(
     check_choice("defense", name, DEFENSES)
     if name in SIMPLE:
         return SIMPLE[name](victim)
-    classes = num_classes(victim) or 10
     if name == "reverse-sigmoid":
-        return ReverseSigmoid(victim, beta=min(0.21, 2.1 / classes))
+        return ReverseSigmoid(victim, beta=min(0.21, 2.1 / classes_of(name, victim, classes)))
     if name == "mad":
         return MAD(victim, seed=seed)
     if name == "am":
         if outlier_exposed is None or misinformation is None:
             raise ValueError("am: expected outlier_exposed and misinformation, two trained models")
-        return AdaptiveMisinformation(outlier_exposed, misinformation, tau_for(classes))
+        tau = tau_for(classes_of(name, outlier_exposed, classes))
+        return AdaptiveMisinformation(outlier_exposed, misinformation, tau)
     if queen is None:
         raise ValueError(f"{name}: expected queen, a fitted Queen")
     return queen.with_settings(**QUEENS[name])
+
+
+def classes_of(name: str, victim: object, classes: int | None = None) -> int:
+    """K of a victim: its `num_classes`, the width of its last layer, or the keyword `classes`.
+
+    The last layer is certain where it is called `head`, or stands last in an `nn.Sequential`.
+    Errors: `ValueError` where nobody says K, and where two say different ones.
+
+    >>> classes_of("reverse-sigmoid", nn.Sequential(nn.Flatten(), nn.Linear(64, 100)))
+    100
+    """
+    if classes is not None:
+        check_number("classes", classes, low=2, integer=True)
+    last = getattr(victim, "head", victim)
+    while isinstance(last, nn.Sequential) and len(last):
+        last = last[-1]
+    known: int | None = num_classes(victim) or getattr(last, "out_features", None)
+    if classes is not None and known is not None and classes != known:
+        raise ValueError(f"classes: expected the victim's {known}, got {classes}")
+    found = classes or known
+    if found is None:
+        raise ValueError(f"{name}: expected classes=K, this victim does not say how many it has")
+    return found
 
 
 def tau_for(classes: int) -> float:

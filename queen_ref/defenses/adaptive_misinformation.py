@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from queen_ref.checks import check_images, check_number
 from queen_ref.defenses.base import Defense
-from queen_ref.models import Classifier, Model, build, shape_of
+from queen_ref.models import Classifier, Model, build, dtype_of, probabilities, shape_of
 from queen_ref.training.fit import fit
 from queen_ref.training.recipe import DEFAULT, Recipe, check_recipe
 
@@ -35,10 +35,11 @@ class AdaptiveMisinformation(Defense):
     def __init__(self, victim: Model, misinformation: nn.Module, tau: float = 0.7):
         super().__init__(victim)
         check_number("tau", tau, low=0, high=1)
-        self.misinformation, self.tau = misinformation.eval(), tau
+        self.misinformation, self.tau = misinformation, tau
 
     def answer(self, images: Tensor, probs: Tensor) -> Tensor:
-        wrong = self.misinformation(images).softmax(1).to(probs)
+        dtype = dtype_of(self.misinformation, images.dtype)
+        wrong = probabilities(self.misinformation(images.to(dtype))).to(probs)
         if wrong.shape != probs.shape:
             raise ValueError(f"probs: expected {wrong.shape[1]} classes, got {probs.shape[1]}")
         share = torch.sigmoid(NU * (self.tau - probs.amax(1, keepdim=True)))
