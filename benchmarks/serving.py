@@ -2,7 +2,7 @@
 
     .venv/bin/python -m benchmarks.serving
 
-Figures of the page on serving: memory and time for 100 000 clients with one query each, and the
+Memory and time for 100 000 clients with one query each, and the
 memory of 20 000 images in one call. Run each part in a process of its own: memory that was
 used once is not always given back.
 """
