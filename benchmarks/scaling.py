@@ -95,9 +95,8 @@ def anywhere(ledger: qr.SensitivityLedger, labels: torch.Tensor, random) -> torc
 
 def memory(ledger: qr.SensitivityLedger) -> int:
     """Bytes of everything a ledger remembers of its client."""
-    grid = ledger.point_grid
-    kept = (grid.points, grid.labels, grid.keys, ledger.cqs, ledger.recorded)
-    return sum(tensor.numel() * tensor.element_size() for tensor in kept)
+    table = ledger.point_grid.table
+    return table.numel() * table.element_size()
 
 
 def with_shadows(record: Record, tasks: Regimes, quick: bool, rounds: int) -> None:

@@ -6,11 +6,13 @@ budget and, if asked, everything that was said.
 
 import inspect
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from torch import Tensor
 
 from queen_ref.checks import check_batch, check_images, check_number
 from queen_ref.defenses.base import Defense
+from queen_ref.threads import Lock
 
 
 class BudgetExceeded(RuntimeError):
@@ -24,6 +26,7 @@ class BlackBox:
     will ever be answered (`None`: no limit); `client`, the name under which a model with a memory
     remembers them; `record`, whether `exchanges` keeps what was asked and answered.
     `queries` counts the images answered so far.
+    Threads may ask at once: what is being answered is set aside from the budget meanwhile.
     Errors: `BudgetExceeded` when a batch would not fit; `ValueError` for bad images; whatever
     `model` raises. None of it is counted.
 
@@ -46,26 +49,38 @@ class BlackBox:
             raise ValueError(f"client: expected a name (str), got {client!r}")
         self.model, self.budget, self.client = model, budget, client
         self.queries = 0
+        self._open = 0  # images that other threads are being answered just now
+        self._lock = Lock()
         self._named = {"client": client} if takes_client(model) else {}
         self._kept: list[tuple[Tensor, Tensor]] | None = [] if record else None
 
     @property
     def remaining(self) -> int | None:
         """Images that may still be asked; `None` without a budget."""
-        return None if self.budget is None else self.budget - self.queries
+        with self._lock:
+            return None if self.budget is None else self.budget - self.queries - self._open
 
     def __call__(self, images: Tensor) -> Tensor:
         """Answer a batch (B, C, H, W) with probabilities (B, K), or nothing at all."""
         # A defence looks at every pixel itself: once is enough.
         (check_batch if isinstance(self.model, Defense) else check_images)(images)
-        if self.remaining is not None and len(images) > self.remaining:
-            raise BudgetExceeded(
-                f"{len(images)} queries asked, {self.remaining} of {self.budget} left"
-            )
-        answers = self.model(images, **self._named)
-        self.queries += len(images)  # only what was answered counts
-        if self._kept is not None:
-            self._kept.append((images, answers))
+        count = len(images)
+        with self._lock:
+            left = self.remaining
+            if left is not None and count > left:
+                raise BudgetExceeded(f"{count} queries asked, {left} of {self.budget} left")
+            self._open += count
+        try:
+            answers = self.model(images, **self._named)
+        except BaseException:
+            with self._lock:
+                self._open -= count
+            raise
+        with self._lock:
+            self._open -= count
+            self.queries += count  # only what was answered counts
+            if self._kept is not None:
+                self._kept.append((images, answers))
         return answers
 
     def exchanges(self) -> Iterator[tuple[Tensor, Tensor]]:
@@ -78,7 +93,13 @@ class BlackBox:
         """
         if self._kept is None:
             raise ValueError("exchanges: expected a BlackBox with record=True, this one kept none")
-        return iter(self._kept)
+        return iter(tuple(self._kept))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy, also one in another process, has been answered what this one has by now."""
+        with self._lock:
+            kept = None if self._kept is None else list(self._kept)
+            return {**self.__dict__, "_open": 0, "_kept": kept}
 
     def __repr__(self) -> str:
         limit = "no limit" if self.budget is None else f"of {self.budget}"

@@ -6,6 +6,7 @@ one that does not match its sum, for whatever reason, is made again. Loading run
 `torch.load(weights_only=True)`.
 """
 
+import errno
 import hashlib
 import io
 import json
@@ -14,6 +15,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache as once
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -22,14 +24,31 @@ from filelock import FileLock
 
 # Raise it when the same settings no longer give the same part.
 FORMAT = 3
+FULL = (errno.ENOSPC, errno.EDQUOT)
+# What a file system answers that cannot lock: some of a network, some of a container, a full one.
+NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, *FULL)
 
 
 def default_folder() -> Path:
-    """`$QUEEN_CACHE`, or `~/.cache/queen_ref`.
+    """`$QUEEN_CACHE`, or `~/.cache/queen_ref`. Errors: `ValueError` where there is no home.
 
     >>> cache = Cache(default_folder())
     """
-    return Path(os.environ.get("QUEEN_CACHE") or "~/.cache/queen_ref").expanduser()
+    return expanded("cache", os.environ.get("QUEEN_CACHE") or "~/.cache/queen_ref")
+
+
+def expanded(what: str, path: str | Path) -> Path:
+    """A path with `~` spelled out. Errors: `ValueError` where there is no home to put there.
+
+    >>> expanded("cache", "parts")
+    PosixPath('parts')
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:  # a container without HOME, under a number that has no name
+        raise ValueError(
+            f"{what}: expected a folder, found no home for {path} (HOME is not set); name another"
+        ) from None
 
 
 def write_whole(path: str | Path, content: bytes | Callable[[BinaryIO], object]) -> None:
@@ -63,14 +82,35 @@ def locked(path: str | Path) -> Iterator[None]:
     """Let one in at a time, of all threads and processes that lock this path.
 
     The lock is `.NAME.lock` beside the file, on every system; it ends with the process that holds
-    it, and its empty file stays. Errors: `OSError` where that file cannot be made.
+    it, and its empty file stays. Where the file system has no locks there is none: one line says
+    so, once. Errors: `OSError` where that file cannot be made.
 
     >>> with locked("numbers.npy"):
     ...     write_whole("numbers.npy", b"")
     """
     path = Path(path)
-    with FileLock(path.with_name(f".{path.name}.lock")):
+    lock = FileLock(path.with_name(f".{path.name}.lock"))
+    try:
+        lock.acquire()
+    except (NotImplementedError, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in NO_LOCKS:
+            raise
+        why = getattr(error, "strerror", None) or "no locks"
+        where = path.absolute().parent
+        say_once(f"cannot lock in {where} ({why}): let one process at a time write there")
+    try:
         yield
+    finally:
+        lock.release()  # does nothing where there is none
+
+
+@once
+def say_once(text: str) -> None:
+    """Print a line on stderr, unless this process has said it before.
+
+    >>> say_once("cache: no locks")
+    """
+    print(text, file=sys.stderr)
 
 
 class Cache:
@@ -130,9 +170,15 @@ class Cache:
         buffer = io.BytesIO()
         torch.save(entry, buffer)
         content = buffer.getvalue()
-        # Killed between the two, the old sum does not match: damaged, and made again.
-        write_whole(path, content)
-        write_whole(_sum_file(path), hashlib.sha256(content).hexdigest().encode() + b"\n")
+        try:
+            # Killed between the two, the old sum does not match: damaged, and made again.
+            write_whole(path, content)
+            write_whole(_sum_file(path), hashlib.sha256(content).hexdigest().encode() + b"\n")
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            # What was trained for minutes is worth more than its file.
+            say_once(f"cache: cannot write to {self.folder} ({error.strerror}); parts are not kept")
         return entry
 
 

@@ -5,11 +5,14 @@ and name what was expected; they never repair.
 """
 
 from math import isfinite
+from numbers import Integral, Real
 
+import numpy as np
 import torch
 from torch import Tensor
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+OVERSHOOT = 1e-3  # a resized or decoded picture may leave [0, 1] by a rounding
 
 
 def check_images(
@@ -18,7 +21,7 @@ def check_images(
     dtype: torch.dtype | None = None,
     device: torch.device | str | None = None,
 ) -> None:
-    """Demand a non-empty, finite float batch (B, C, H, W), 8x8 or larger, 1 or 3 channels.
+    """Demand a non-empty float batch (B, C, H, W) in [0, 1], 8x8 or larger, 1 or 3 channels.
 
     `shape` (C, H, W), `dtype` and `device`, where given, must match exactly.
 
@@ -28,7 +31,16 @@ def check_images(
     ValueError: images: expected at least one image, got an empty batch
     """
     check_batch(images, shape)
-    check_floats("images", images, dtype, device)
+    check_kind("images", images, dtype, device)
+    # One pass and one wait for the device: NaN and infinity show in the extremes.
+    low, high = torch.stack(images.detach().aminmax()).tolist()
+    if not isfinite(low) or not isfinite(high):
+        raise ValueError("images: expected finite numbers in [0, 1], got NaN or infinity")
+    if low < -OVERSHOOT or high > 1 + OVERSHOOT:
+        raise ValueError(
+            "images: expected finite numbers in [0, 1] (a model normalises inside itself), "
+            f"got values from {low:.3g} to {high:.3g}"
+        )
 
 
 def check_batch(images: Tensor, shape: tuple[int, ...] | None = None) -> None:
@@ -97,7 +109,7 @@ def check_labels(labels: Tensor, count: int, num_classes: int | None = None) -> 
         raise ValueError(f"labels: expected shape ({count},), got {tuple(labels.shape)}")
     if count == 0:
         raise ValueError("labels: expected at least one label, got none")
-    low, high = torch.stack([labels.min(), labels.max()]).tolist()  # one wait for the device
+    low, high = torch.stack(labels.long().aminmax()).tolist()  # one wait for the device
     if low < 0 or (num_classes is not None and high >= num_classes):
         bound = "[0, K)" if num_classes is None else f"[0, {num_classes})"
         raise ValueError(f"labels: expected integers in {bound}, got values from {low} to {high}")
@@ -123,6 +135,35 @@ def check_probabilities(name: str, probs: Tensor, tolerance: float = 1e-3) -> No
         )
 
 
+def check_logits(logits: object, count: int) -> None:
+    """Demand `count` rows of logits (B, K), K >= 2, of a model. Waits for no device.
+
+    >>> check_logits((torch.zeros(2, 3), None), count=2)
+    Traceback (most recent call last):
+    ValueError: model: expected logits (B, K) as one tensor, got tuple
+    """
+    if not isinstance(logits, Tensor):
+        raise ValueError(
+            f"model: expected logits (B, K) as one tensor, got {type(logits).__name__}"
+        )
+    if logits.ndim != 2 or logits.shape[0] != count or logits.shape[1] < 2:
+        raise ValueError(
+            f"model: expected logits ({count}, K) with K >= 2, got {tuple(logits.shape)}"
+        )
+    check_kind("model: logits", logits)
+
+
+def are_probabilities(rows: Tensor) -> bool:
+    """Is every row (B, K) non-negative with sum 1, as a softmax is and logits are not?
+
+    >>> are_probabilities(torch.tensor([[0.2, 0.8]])), are_probabilities(torch.tensor([[-1.0, 2]]))
+    (True, False)
+    """
+    rows = rows.detach()
+    tolerance = max(1e-4, rows.shape[1] * torch.finfo(rows.dtype).eps)
+    return bool(((rows >= 0).all() & ((rows.sum(1) - 1).abs() <= tolerance).all()).item())
+
+
 def check_choice(name: str, value: object, allowed: tuple[object, ...]) -> None:
     """Demand one of the allowed words.
 
@@ -143,9 +184,8 @@ def check_number(
     integer: bool = False,
     above: bool = False,
 ) -> None:
-    """Demand a finite number in [low, high]; `above` excludes `low` itself."""
-    types = (int,) if integer else (int, float)
-    number = isinstance(value, types) and not isinstance(value, bool)
+    """Demand a finite number in [low, high], numpy's too; `above` excludes `low` itself."""
+    number = isinstance(value, Integral if integer else Real) and not isinstance(value, bool)
     good = number and value == value and abs(value) != float("inf")
     if good and low is not None:
         good = value > low if above else value >= low
@@ -156,3 +196,16 @@ def check_number(
         floor = "" if low is None else f" {'>' if above else '>='} {low:g}"
         ceiling = "" if high is None else f" and <= {high:g}"
         raise ValueError(f"{name}: expected {what}{floor}{ceiling}, got {value!r}")
+
+
+def plain_numbers(settings: object) -> None:
+    """Replace numpy's numbers among the fields of a frozen dataclass by Python's.
+
+    They would be refused later: by torch as a seed, by JSON, by a file that may run no code.
+
+    >>> plain_numbers(recipe := qr.Recipe(epochs=np.int64(3))), type(recipe.epochs)
+    (None, <class 'int'>)
+    """
+    for name, value in vars(settings).items():
+        if isinstance(value, np.generic):
+            object.__setattr__(settings, name, value.item())

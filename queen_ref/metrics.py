@@ -10,30 +10,35 @@
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from queen_ref.checks import check_images, check_labels, check_probabilities
-from queen_ref.models import Model, device_of
+from queen_ref.checks import check_images, check_labels, check_number, check_probabilities
+from queen_ref.models import Model, check_answer, device_of, dtype_of, probabilities
+from queen_ref.modes import evaluating
 
 
 @torch.no_grad()
 def predict(model: Model, images: Tensor, batch_size: int = 512) -> Tensor:
     """Softmax of a model over many images (N, C, H, W) -> (N, K), in batches, in eval mode.
 
-    Batches move to the model's device and so do the answers.
+    Batches move to the model's device and so do the answers. The model's mode is put back.
+    Errors: `ValueError` for images of another dtype than the model's, or a model that answers
+    anything but logits.
 
     >>> probs = predict(victim, images)            # (N, K), each row sums to one
     >>> labels = probs.argmax(1)
     """
-    check_images(images)
+    check_images(images, dtype=dtype_of(model, images.dtype))
+    check_number("batch_size", batch_size, low=1, integer=True)
     device = device_of(model, images.device)
-    module = model if isinstance(model, nn.Module) else nn.Identity()
-    was_training = module.training
-    module.eval()
-    try:
-        answers = [model(batch.to(device)).softmax(1) for batch in images.split(batch_size)]
-    finally:
-        module.train(was_training)
+    answers: list[Tensor] = []
+    with evaluating(model):
+        for batch in images.split(int(batch_size)):
+            batch = batch.to(device)
+            logits = model(batch)
+            if not answers:
+                check_answer(model, batch, logits)
+            answers.append(probabilities(logits))
     return torch.cat(answers)
 
 
@@ -53,7 +58,12 @@ def fidelity(substitute: Model, victim: Model, images: Tensor) -> float:
     >>> fidelity(victim, victim, test_images)
     1.0
     """
-    return agreement(predict(substitute, images).argmax(1), predict(victim, images).argmax(1))
+    ours, theirs = predict(substitute, images), predict(victim, images)
+    if ours.shape != theirs.shape:
+        raise ValueError(
+            f"substitute: expected the victim's {theirs.shape[1]} classes, got {ours.shape[1]}"
+        )
+    return agreement(ours.argmax(1), theirs.argmax(1))
 
 
 def protected_accuracy(
@@ -68,7 +78,8 @@ def protected_accuracy(
     1.0
     """
     check_labels(labels, len(images))
-    answers = [defense(batch) for batch in images.split(batch_size)]
+    check_number("batch_size", batch_size, low=1, integer=True)
+    answers = [defense(batch) for batch in images.split(int(batch_size))]
     return agreement(torch.cat(answers).argmax(1), labels)
 
 
@@ -89,4 +100,4 @@ def l1_distance(clean: Tensor, answered: Tensor) -> float:
 
 def agreement(predicted: Tensor, labels: Tensor) -> float:
     """Share of equal entries of two label vectors (N,)."""
-    return float((predicted == labels.to(predicted.device)).float().mean())
+    return float((predicted == labels.to(predicted.device, predicted.dtype)).float().mean())

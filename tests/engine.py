@@ -59,6 +59,22 @@ def be_killed(cell: Cell, cache: str | None) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def die_once(cell: Cell, cache: str | None) -> dict:
+    """top1 is killed the first time, s4l always; `cache` is the folder that remembers."""
+    mark = Path(cache or ".") / cell.key
+    with open(mark, "a") as file:
+        file.write("x")
+    if cell.attack == "s4l" or (cell.attack == "top1" and mark.stat().st_size == 1):
+        be_killed(cell, cache)
+    return line(cell, begun=mark.stat().st_size)
+
+
+def sleep_long(cell: Cell, cache: str | None) -> None:
+    """Says who it is in the folder `cache`, and never ends."""
+    (Path(cache or ".") / "pid").write_text(str(os.getpid()))
+    time.sleep(600)
+
+
 def wait_for_lines(path: Path, count: int, alive: Callable[[], bool]) -> None:
     """Until a file holds so many whole lines, or nobody is left who would write them."""
     while not path.exists() or path.read_bytes().count(b"\n") < count:

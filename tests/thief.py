@@ -7,6 +7,7 @@ import torch
 
 import queen_ref as qr
 from queen_ref.attacks import Knowledge, Sizes, steal
+from queen_ref.attacks.attack import LEARNED_NOTHING
 from queen_ref.training import SUBSTITUTE
 
 BUDGET = 45
@@ -69,3 +70,8 @@ def equal(one, other):
 def simplex(rows, classes, seed):
     rows = np.random.default_rng(seed).dirichlet([0.5] * classes, size=rows)
     return torch.from_numpy(rows).float()
+
+
+def flags(theft):
+    """All but what the luck of so tiny a training decides."""
+    return [flag for flag in theft.flags if flag != LEARNED_NOTHING]

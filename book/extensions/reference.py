@@ -25,6 +25,7 @@ EXPLAINED = {
     "queen_ref.queen.sensitivity": "notebooks/03_sensitivity",
     "queen_ref.queen.point_grid": "notebooks/03_sensitivity",
     "queen_ref.queen.history": "notebooks/03_sensitivity",
+    "queen_ref.queen.regions": "notebooks/03_sensitivity",
     "queen_ref.sequential": "notebooks/03_sensitivity",
     "queen_book.figures.sensitivity": "notebooks/03_sensitivity",
     "queen_book.figures.fates": "notebooks/03_sensitivity",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import html
 import json
 import os
 import re
 import tempfile
 import urllib.request
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -23,7 +25,8 @@ def check_parameters(profile: str, seed: int) -> None:
     """Refuse a profile or a seed that no notebook knows, before anything runs.
 
     Arguments: `profile`, ``"smoke"``, ``"cpu"`` or ``"gpu"``; `seed`, an integer from 0 up. Errors:
-    `ValueError` for either being something else.
+    `ValueError` for either being something else, and for a name that papermill was given and the
+    notebook does not have.
 
     >>> check_parameters(profile="cpu", seed=0)
     """
@@ -31,6 +34,42 @@ def check_parameters(profile: str, seed: int) -> None:
         raise ValueError(f"expected profile to be one of {', '.join(PROFILES)}; got {profile!r}")
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise ValueError(f"expected seed to be an integer from 0 up; got {seed!r}")
+    known, given = parameters()
+    if not given <= known:
+        odd, words = ", ".join(sorted(given - known)), ", ".join(sorted(known))
+        raise ValueError(f"expected parameters among {words}; got {odd}")
+
+
+def parameters() -> tuple[set[str], set[str]]:
+    """The names in a notebook's parameters cell, and those that papermill set after it.
+
+    Papermill only warns of a name that it does not find there, ``-p profil smoke``, and the
+    notebook would run on its default. It writes a cell of its own directly behind that one. Both
+    are empty where papermill runs nothing.
+
+    >>> parameters()
+    (set(), set())
+    """
+    try:
+        from IPython import get_ipython  # optional: only a notebook needs it
+    except ImportError:
+        return set(), set()
+    shell = get_ipython()
+    cells = [] if shell is None else shell.user_ns.get("In", [])
+    for above, cell in pairwise(cells):
+        if cell.startswith("# Parameters\n"):
+            return assigned(above), assigned(cell)
+    return set(), set()
+
+
+def assigned(code: str) -> set[str]:
+    """The names that a cell gives a value.
+
+    >>> sorted(assigned("profile = 'cpu'; seed = 0"))
+    ['profile', 'seed']
+    """
+    found = (node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Name))
+    return {name.id for name in found if isinstance(name.ctx, ast.Store)}
 
 
 def running_line(profile: str, seed: int, chapter: str) -> None:

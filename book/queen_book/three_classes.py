@@ -121,7 +121,11 @@ def make_defense(name: str, strength: float) -> Defense:
 
 @dataclass(frozen=True)
 class SimplexMap:
-    """Posteriors (B, 3) -> answers (B, 3), and the defence that gives them, if it is an object."""
+    """Posteriors (B, 3) -> answers (B, 3), and the defence that gives them, if it is an object.
+
+    >>> SimplexMap(lambda probs: probs.flip(1))(torch.tensor([[0.5, 0.3, 0.2]]))
+    tensor([[0.2000, 0.3000, 0.5000]])
+    """
 
     reply: Callable[[Tensor], Tensor]
     defense: Any = None

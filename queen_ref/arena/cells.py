@@ -106,7 +106,7 @@ class Cell:
 
     @cached_property
     def config(self) -> dict:
-        """The cell with all settings spelled out: plain numbers, words and lists."""
+        """The cell with all settings spelled out, in plain numbers, words and lists."""
         attack = self.the_attack
         words = ("profile", "pool", "attack", "policy", "defense", "seed", "limit", "queen")
         kept = {name: getattr(self, name) for name in (*words, "budget", "model")}

@@ -21,7 +21,7 @@ from torch import Tensor
 
 HERE = Path(__file__).resolve().parent.parent
 # The files that decide what a trained part is: all but those that attack, measure or show it.
-TRAINING = ("models.py", "checks.py", "sequential.py", "training", "queen", "defenses")
+TRAINING = ("models", "checks.py", "modes.py", "sequential.py", "training", "queen", "defenses")
 # Of a class: what says where it stands and not what it does.
 PLACES = {
     "__module__", "__dict__", "__weakref__", "__doc__", "__firstlineno__", "__static_attributes__",

@@ -5,12 +5,14 @@ works on at a time. An outcome is a result or the exception that ended the cell.
 """
 
 import os
+import signal
 import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import replace
-from multiprocessing import connection, get_context, parent_process
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
+from multiprocessing import connection, get_context
 from typing import Any, Protocol
 
 from queen_ref.arena.cells import Cell
@@ -21,6 +23,7 @@ from queen_ref.cache import Cache
 Outcome = dict | Exception
 Run = Callable[[Cell, str | None], dict]
 _PACKED: list[Packed] = []  # in a worker: what its run brought along
+AGAIN = 2  # times that a cell begins anew after its process died
 
 
 class Engine(Protocol):
@@ -65,8 +68,22 @@ class Local:
         pass
 
 
+@dataclass(eq=False)
+class Job:
+    """A cell in a process: its future, the pool it runs in, and how often its process died."""
+
+    cell: Cell
+    future: Future
+    pool: ProcessPoolExecutor
+    deaths: int = 0
+
+
 class Processes:
     """`workers` cells at a time, each in a process of its own.
+
+    Of processes that share a pool, one that dies (killed, or out of memory) takes the others with
+    it. All of their cells begin again, now each in a pool of its own, so that the one to blame is
+    known: it may die `AGAIN` times more, then its cell has failed.
 
     Arguments: `own`, what the cells brought along; it is sent once to each process.
     Errors: `ValueError` for what no other process could have, as what a notebook defines.
@@ -80,21 +97,60 @@ class Processes:
         own: Own | None = None,
     ):
         self.slots, self.cache, self.run = workers, cache, run or run_in
-        packed = Packed.of(own) if own else None
+        self.packed = Packed.of(own) if own else None
         # Spawned: a fork would inherit torch's threads in whatever state they are.
-        self.pool = ProcessPoolExecutor(workers, get_context("spawn"), _begin, (packed,))
+        self.context = get_context("spawn")
+        # When this end closes, by us or with us, the workers end, whatever they are doing.
+        self.theirs, self.ours = self.context.Pipe(duplex=False)
+        self.pool = self._new_pool(workers)
+        self.alone: set[ProcessPoolExecutor] = set()
 
-    def submit(self, cell: Cell) -> Future:
-        if cell.own is None:
-            return self.pool.submit(self.run, cell, self.cache)
-        return self.pool.submit(_run_there, self.run, replace(cell, own=None), self.cache)
+    def submit(self, cell: Cell) -> Job:
+        try:
+            future = self._begun(self.pool, cell)
+        except BrokenProcessPool:
+            self.pool = self._new_pool(self.slots)
+            future = self._begun(self.pool, cell)
+        return Job(cell, future, self.pool)
 
-    def wait(self, handles: list[Future]) -> list[tuple[Future, Outcome]]:
-        done, _ = wait(handles, return_when=FIRST_COMPLETED)
-        return [(handle, outcome_of(handle.result)) for handle in done]
+    def wait(self, handles: list[Job]) -> list[tuple[Job, Outcome]]:
+        ended: list[tuple[Job, Outcome]] = []
+        while not ended:
+            wait([job.future for job in handles], return_when=FIRST_COMPLETED)
+            for job in [job for job in handles if job.future.done()]:
+                outcome = outcome_of(job.future.result)
+                if isinstance(outcome, BrokenProcessPool) and job.deaths < AGAIN:
+                    self._again(job)
+                    continue
+                ended.append((job, outcome))
+                self._leave(job)
+        return ended
 
     def close(self) -> None:
-        self.pool.shutdown(wait=False, cancel_futures=True)
+        """End what is running and wait for it, so that no worker says anything after us."""
+        self.ours.close()
+        for pool in (self.pool, *self.alone):
+            pool.shutdown(wait=True, cancel_futures=True)
+        self.theirs.close()
+
+    def _again(self, job: Job) -> None:
+        self._leave(job)
+        job.deaths, job.pool = job.deaths + 1, self._new_pool(1)
+        self.alone.add(job.pool)
+        job.future = self._begun(job.pool, job.cell)
+
+    def _leave(self, job: Job) -> None:
+        if job.pool in self.alone:
+            self.alone.remove(job.pool)
+            job.pool.shutdown(wait=False)
+
+    def _new_pool(self, workers: int) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(workers, self.context, _begin, (self.theirs, self.packed))
+
+    def _begun(self, pool: ProcessPoolExecutor, cell: Cell) -> Future:
+        if cell.own is None:
+            return pool.submit(self.run, cell, self.cache)
+        return pool.submit(_run_there, self.run, replace(cell, own=None), self.cache)
 
 
 class Ray:
@@ -193,28 +249,24 @@ def run_in(cell: Cell, cache: str | None) -> dict:
     return run_cell(cell, Cache(cache))
 
 
-def _begin(packed: Packed | None) -> None:
-    """In a worker, before its first cell."""
+def _begin(run: connection.Connection, packed: Packed | None) -> None:
+    """In a worker, before its first cell.
+
+    Ctrl-C is for the run, which ends its workers, as `kill -9` of it does, too.
+    """
     _PACKED[:] = [packed] if packed is not None else []
-    _die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def watch() -> None:
+        connection.wait([run])  # readable when nobody holds the other end any more
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _run_there(run: Run, cell: Cell, cache: str | None) -> dict:
     """In a worker: a cell with what the run brought along."""
     return run(replace(cell, own=unpacked(_PACKED[0])), cache)
-
-
-def _die_with_parent() -> None:
-    """In a worker: after `kill -9` of the run nobody would end it, or want its result."""
-    parent = parent_process()
-    if parent is None:  # not a worker
-        return
-
-    def watch(sentinel: int) -> None:
-        connection.wait([sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, args=(parent.sentinel,), daemon=True).start()
 
 
 def reachable(address: str) -> bool:

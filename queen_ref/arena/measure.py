@@ -19,8 +19,10 @@ from queen_ref.arena.cells import Cell, check_pool
 from queen_ref.arena.parts import SharedParts
 from queen_ref.arena.provenance import machine, revision, versions
 from queen_ref.attacks import Knowledge, steal
+from queen_ref.attacks.training import near_chance
 from queen_ref.blackbox import BlackBox
 from queen_ref.cache import Cache
+from queen_ref.defenses import Defense
 from queen_ref.metrics import (
     accuracy,
     agreement,
@@ -30,6 +32,7 @@ from queen_ref.metrics import (
     protected_accuracy,
 )
 from queen_ref.models import Model
+from queen_ref.queen import Queen
 
 # The best epoch is chosen with the test set. Beyond this the choice says something.
 SELECTION = 0.01
@@ -148,7 +151,8 @@ def _run_cell(cell: Cell, cache: Cache, device: str | None) -> dict[str, Any]:
     if cell.budget is not None:
         line["budget"] = cell.budget
     line["curve"] = {"accuracy": history, "fidelity": faithful}
-    line["flags"] = flags(line, theft.flags, defense.flags)
+    noticed = theft.flags + degenerate(line, data.num_classes, len(test[0]), defense)
+    line["flags"] = flags(line, noticed, defense.flags)
     clock["evaluation"] += time.perf_counter() - begun
 
     seconds = {"parts": training_of_parts, **theft.seconds, **clock}
@@ -179,6 +183,30 @@ def mean_l1(victim: Model, exchanges: Iterable[tuple[Tensor, Tensor]]) -> float:
         total += len(images) * l1_distance(predict(victim, images), answers)
         count += len(images)
     return total / count
+
+
+def degenerate(line: dict[str, Any], classes: int, tested: int, defense: Defense) -> list[str]:
+    """What makes a line say less than it seems: models that guess, a QUEEN that guards nothing.
+
+    Arguments: `classes`, K; `tested`, how many test images the accuracies are taken on.
+
+    >>> degenerate({"substitute_accuracy": 0.1, "victim_accuracy": 0.9}, 10, 333, defense)
+    ['substitute near chance or below']
+    """
+    found = [
+        f"{who} near chance or below"
+        for who in ("substitute", "victim")
+        if near_chance(line[f"{who}_accuracy"], classes, tested)
+    ]
+    if isinstance(defense, Queen):
+        radii = defense.clusters.radii
+        empty = int((radii <= 0).sum())
+        if empty == len(radii):
+            found.append("QUEEN guards nothing: no class has a region")
+        elif empty:
+            found.append(f"QUEEN guards {len(radii) - empty} of {len(radii)} classes: "
+                         "the regions of the others are empty")  # fmt: skip
+    return found
 
 
 def flags(line: dict[str, Any], noticed: list[str], said: Sequence[str] = ()) -> list[str]:

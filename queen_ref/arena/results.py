@@ -78,7 +78,11 @@ class Results:
             pass
 
     def append(self, line: dict) -> bool:
-        """Add a result under the lock; False, and nothing written, if its key is there."""
+        """Add a result under the lock; False, and nothing written, if its key is there.
+
+        Errors: `ValueError` where it cannot be written, on a full disk for example; the file is
+        as it was.
+        """
         text = json.dumps({"format": FORMAT, **line}, allow_nan=False).encode() + b"\n"
         with self._opened() as file:
             self.refresh()
@@ -90,9 +94,10 @@ class Results:
                 if written < len(text):
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # part of it found room
                 os.fsync(file.fileno())
-            except OSError:
+            except OSError as error:
                 os.ftruncate(file.fileno(), self._read_to)
-                raise
+                why = error.strerror
+                raise ValueError(f"{self.path}: cannot be written ({why})") from None
             self.refresh()
         return True
 

@@ -14,18 +14,23 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from queen_ref.attacks.asking import ask, check_door
 from queen_ref.attacks.knowledge import Knowledge, Sizes
 from queen_ref.attacks.policies import Policy
 from queen_ref.attacks.registry import ATTACKS, POLICIES, Attack, check_policy
 from queen_ref.attacks.s4l import check_square
-from queen_ref.attacks.smoothing import MORE_QUERIES
-from queen_ref.attacks.training import ask, train_substitute
+from queen_ref.attacks.training import is_finite, near_chance, train_substitute
 from queen_ref.blackbox import BlackBox
 from queen_ref.checks import check_batch, check_images, check_kind, check_labels, check_number
-from queen_ref.registry import label_of
+from queen_ref.defenses.base import num_classes
+from queen_ref.metrics import agreement, predict
+from queen_ref.registry import label_of, says
 
+MORE_QUERIES = "more queries sent than the nominal budget"
 NO_STATE = "adaptive attacker could not simulate the state"
 KNOWS_CLEAN = "attacker knows the victim's clean answers"
+DIVERGED = "the substitute's training diverged: its weights are not finite"
+LEARNED_NOTHING = "substitute near chance on its own training images"
 
 
 @dataclass
@@ -34,7 +39,8 @@ class Theft:
 
     `substitute`, the copy; `images` (N, C, H, W), the queries; `answers` (N, K) as received
     (smoothing: the mean of three); `labels` (N, K) as recovered, the training targets;
-    `queries`, images really sent; `flags`, what a reader of the result must know; `seconds`
+    `queries`, images really sent; `flags`, what a reader of the result must know, a training
+    that diverged or taught nothing included; `seconds`
     by stage: "queries" (JBDA's rounds included), "recovery", "training".
     """
 
@@ -65,8 +71,9 @@ def steal(
     `policy`, a name of `POLICIES` or one's own, see `queen_ref.attacks.policies`; what it trains
     on its way is trained on *recovered* labels too; `attack`, a name of `ATTACKS` or an
     `Attack`; `after_epoch(epoch, model)`, called in the final substitute's training only.
-    Errors: `ValueError`, before any query, for a combination that makes no sense or a thief who
-    lacks what his attack needs; `BudgetExceeded` as the API raises it.
+    Errors, all before any query: `ValueError` for a combination that makes no sense, a thief who
+    lacks what his attack needs, or a pool that the API does not take; `BudgetExceeded` for one
+    that will not answer all of it.
 
     >>> api = qr.BlackBox(queen, budget=400)
     >>> theft = steal(api, pool, 400, attack="top1", sizes=sizes, seed=0)
@@ -78,6 +85,10 @@ def steal(
     chosen = POLICIES.find(policy) if isinstance(policy, str) else policy
     check_attack(pool, budget, policy, attack, knowledge, sizes)
     check_number("seed", seed, low=0, integer=True)
+    budget, seed = int(budget), int(seed)
+    if after_epoch is not None and not callable(after_epoch):
+        raise ValueError(f"after_epoch: expected a function, got {type(after_epoch).__name__}")
+    check_answerable(api, pool, budget, attack, knowledge)
 
     recover = begin(attack, pool, knowledge, sizes, seed)
     box = api if isinstance(api, BlackBox) else BlackBox(api)
@@ -110,10 +121,12 @@ def steal(
             seed=seed,
             unlabelled=pool if attack.training == "s4l" else None,
             after_epoch=after_epoch,
+            allow_diverged=True,  # the answers were paid for: a flag, and nothing is lost
         )
     flags, sent = flags_of(attack, knowledge), box.queries - before
     if sent > budget and MORE_QUERIES not in flags:
         flags.append(MORE_QUERIES)
+    flags += outcome_of(substitute, images, labels)
     return Theft(substitute, images, answers, labels, sent, flags, seconds)
 
 
@@ -145,6 +158,21 @@ def check_attack(
             raise ValueError(f"knowledge: expected {what.get(part, part)} for {attack.name}")
     if "pool_labels" in attack.needs and knowledge.pool_labels is not None:
         check_labels(knowledge.pool_labels, len(pool))
+
+
+def check_answerable(
+    api: Callable[[Tensor], Tensor],
+    pool: Tensor,
+    budget: int,
+    attack: Attack,
+    knowledge: Knowledge,
+) -> None:
+    """Demand an API that will answer the whole attack, as far as that can be known before."""
+    classes = check_door(api, pool, budget * getattr(attack.method, "times", 1))
+    classes = classes or num_classes(getattr(knowledge.defense, "victim", None))
+    check = says(attack.method, "check", None)
+    if check is not None and classes is not None:  # else it is known with the first answer
+        check(knowledge, classes)
 
 
 def begin(
@@ -185,6 +213,18 @@ def flags_of(attack: Attack, knowledge: Knowledge) -> list[str]:
     if "clean" in attack.needs:
         flags.append(KNOWS_CLEAN)
     return flags
+
+
+def outcome_of(substitute: nn.Module, images: Tensor, labels: Tensor) -> list[str]:
+    """What is wrong with a substitute trained on labels (N, K) for images (N, C, H, W), if any.
+
+    >>> outcome_of(victim, queries, answers)
+    []
+    """
+    if not is_finite(substitute):
+        return [DIVERGED]
+    share = agreement(predict(substitute, images).argmax(1), labels.argmax(1))
+    return [LEARNED_NOTHING] if near_chance(share, labels.shape[1], len(images)) else []
 
 
 @contextmanager

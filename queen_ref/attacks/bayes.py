@@ -64,6 +64,7 @@ def posterior_mean(
         raise ValueError("table: expected as many classes as the answers have")
     if len(clean) != len(perturbed):
         raise ValueError(f"perturbed: expected {len(clean)} rows, got {len(perturbed)}")
+    clean, perturbed = clean.to(answers), perturbed.to(answers)  # a table may have another dtype
     labels = answers.clone()
     top, table_top = answers.argmax(1), perturbed.argmax(1)
     for k in top.unique():

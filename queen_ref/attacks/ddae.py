@@ -18,7 +18,8 @@ from queen_ref.attacks.knowledge import Knowledge, Sizes
 from queen_ref.attacks.recovery import simulate
 from queen_ref.checks import check_labels
 from queen_ref.metrics import predict
-from queen_ref.models import build, shape_of
+from queen_ref.models import build, dtype_of, shape_of
+from queen_ref.modes import evaluating
 from queen_ref.progress import progress
 from queen_ref.training.cuda_graph import GraphedStep, recorder_for
 from queen_ref.training.fit import batches, fit
@@ -45,6 +46,12 @@ class DDAE:
     def begin(cls, pool: Tensor, knowledge: Knowledge, sizes: Sizes, seed: int) -> "DDAE":
         """As every recovery is begun."""
         return cls(pool, knowledge, sizes, seed)
+
+    @staticmethod
+    def check(knowledge: Knowledge, classes: int) -> None:
+        """Before the first query: `ValueError` for a pool with fewer classes than the API."""
+        if knowledge.pool_labels is not None:
+            check_present(len(knowledge.pool_labels.unique()), classes)
 
     def __call__(self, images: Tensor, answers: Tensor) -> Tensor:
         if self.net is None:
@@ -94,12 +101,9 @@ def shadow_table(
     check_labels(knowledge.pool_labels, len(pool))
     labels = knowledge.pool_labels.to(pool.device)
     present = labels.unique()
-    if len(present) < num_classes:
-        raise ValueError(
-            f"pool_labels: expected at least the API's {num_classes} classes, got {len(present)}"
-        )
+    check_present(len(present), num_classes)
     recipe = Recipe(epochs=sizes.shadow_epochs)
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(int(seed))
     share = min(len(pool), max(1, sizes.table // sizes.shadow_nets))
     answers, rows = [], []
     for number in progress(range(sizes.shadow_nets), desc="shadow nets"):
@@ -111,7 +115,7 @@ def shadow_table(
         else:
             own = torch.isin(labels, chosen).nonzero().flatten()
         targets = (labels[own][:, None] == chosen).long().argmax(1)
-        model_seed = 1000 * (seed + 1) + number
+        model_seed = 1000 * (int(seed) + 1) + number
         net = build(recipe.model, shape_of(pool), num_classes, seed=model_seed)
         net = net.to(pool.device, pool.dtype)
         fit(net, pool[own], targets, recipe, seed=model_seed, desc="shadow net")
@@ -120,6 +124,19 @@ def shadow_table(
         rows.append(asked)
     clean = torch.cat(answers)
     return clean, simulate(knowledge.defense, pool, torch.cat(rows), clean)
+
+
+def check_present(present: int, num_classes: int) -> None:
+    """Demand a pool with as many classes as the API has: a shadow net answers about all of them.
+
+    >>> check_present(5, num_classes=10)
+    Traceback (most recent call last):
+    ValueError: pool_labels: expected at least the API's 10 classes, got 5
+    """
+    if present < num_classes:
+        raise ValueError(
+            f"pool_labels: expected at least the API's {num_classes} classes, got {present}"
+        )
 
 
 def recovery_net(num_classes: int, seed: int = 0) -> nn.Sequential:
@@ -133,7 +150,7 @@ def recovery_net(num_classes: int, seed: int = 0) -> nn.Sequential:
     """
     width = 128 if num_classes <= 31 else 1024 if num_classes <= 141 else 2048
     with torch.random.fork_rng(devices=[]):
-        torch.random.default_generator.manual_seed(seed)
+        torch.random.default_generator.manual_seed(int(seed))
         return nn.Sequential(
             *_block(num_classes, width),
             *_block(width, width // 2),
@@ -153,7 +170,7 @@ def train_recovery(clean: Tensor, perturbed: Tensor, epochs: int = 200, seed: in
     net = recovery_net(clean.shape[1], seed).to(clean)
     optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4)
     halve = torch.optim.lr_scheduler.StepLR(optimizer, max(1, epochs // 2), gamma=0.5)
-    shuffle = torch.Generator().manual_seed(seed)
+    shuffle = torch.Generator().manual_seed(int(seed))
 
     def step(given: Tensor, wanted: Tensor) -> None:
         loss = (net(given) - wanted).abs().sum(1).mean()
@@ -178,8 +195,10 @@ def train_recovery(clean: Tensor, perturbed: Tensor, epochs: int = 200, seed: in
 
 @torch.no_grad()
 def apply(net: nn.Module, answers: Tensor) -> Tensor:
-    """g(y') for answers (N, K), in batches."""
-    return torch.cat([net(part) for part in answers.split(8 * BATCH)])
+    """g(y') for answers (N, K), in batches, in the dtype of g."""
+    answers = answers.to(dtype_of(net, answers.dtype))
+    with evaluating(net):
+        return torch.cat([net(part) for part in answers.split(8 * BATCH)])
 
 
 def _block(inputs: int, outputs: int) -> tuple[nn.Module, ...]:

@@ -15,6 +15,7 @@ from torch import Tensor
 from queen_ref.attacks.knowledge import Knowledge, Sizes
 from queen_ref.attacks.recovery import simulate
 from queen_ref.checks import check_probabilities
+from queen_ref.modes import evaluating
 
 CONCENTRATION = 8  # per class
 
@@ -32,7 +33,8 @@ def dirichlet_table(
     """
     if knowledge.clean is None or knowledge.defense is None:
         raise ValueError("knowledge: expected the clean answers and a copy of the defense")
-    center = torch.cat([knowledge.clean(part) for part in images.split(512)])
+    with evaluating(knowledge.clean):
+        center = torch.cat([knowledge.clean(part) for part in images.split(512)])
     check_probabilities("clean", center)
     draws = max(1, min(sizes.per_query, sizes.table // len(images)))
     generator = np.random.default_rng(seed)

@@ -7,8 +7,8 @@ far and makes three copies of each image, moved by targeted PGD on that substitu
 
 with a fresh random target class c at each of the T steps. Images grow fourfold a round until
 the budget is reached: 1000, 4000, 16 000, 50 000. The clip is to [0, 1] *and* to the eps ball
-around the pool image where the line of copies began, in pixels: after four rounds a query is
-still within eps of a natural image. (ModelGuard's code, whose settings these are, draws the ball
+around the pool image where the line of copies began, in pixels: after the last round a query
+is still within eps of a natural image. (ModelGuard's code, whose settings these are, draws the ball
 around the parent of each copy.)
 """
 
@@ -18,10 +18,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from queen_ref.attacks.asking import ask, check_left
 from queen_ref.attacks.knowledge import Sizes
 from queen_ref.attacks.policies import random_queries
-from queen_ref.attacks.training import ask
 from queen_ref.checks import check_number
+from queen_ref.modes import evaluating
 
 COPIES = 3
 Ask = Callable[[Tensor], Tensor]  # images -> answers
@@ -64,7 +65,8 @@ def jbda_tr(
 
     Arguments: `train(images, answers)` gives the substitute of a round; `seeds`, pool images to
     start with (at most the budget); `eps` in pixels of [0, 1]; `steps`, T.
-    Errors: `ValueError` when the pool is smaller than the seeds.
+    Errors: `ValueError` when the pool is smaller than the seeds; `BudgetExceeded`, before any
+    query, when the API will not answer `budget`.
 
     >>> train = lambda images, answers: train_substitute(images, answers, seed=0)
     >>> images, answers = jbda_tr(api, pool, budget=160, train=train, seeds=40)
@@ -73,9 +75,10 @@ def jbda_tr(
     check_number("seeds", seeds, low=1, integer=True)
     check_number("eps", eps, low=0, above=True)
     check_number("steps", steps, low=1, integer=True)
+    check_left(api, budget)
     images = roots = random_queries(pool, min(seeds, budget), seed)
     answers = ask(api, images, query_batch)
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(int(seed))
     while len(images) < budget:
         substitute = train(images, answers)
         # A last round that needs fewer copies draws which ones at random.
@@ -103,19 +106,23 @@ def targeted_pgd(
 
     >>> moved = targeted_pgd(model, images, images, eps=0.1, steps=8, generator=generator)
     """
-    model.eval()
+    with evaluating(model):
+        parts = zip(images.split(batch_size), roots.split(batch_size), strict=True)
+        return torch.cat([_pushed(model, *part, eps, steps, generator) for part in parts])
+
+
+def _pushed(
+    model: nn.Module, x: Tensor, root: Tensor, eps: float, steps: int, generator: torch.Generator
+) -> Tensor:
     step = 1.85 * eps / steps
-    moved = []
-    for x, root in zip(images.split(batch_size), roots.split(batch_size), strict=True):
-        low, high = (root - eps).clamp_min(0), (root + eps).clamp_max(1)
-        x = x.detach()
-        for _ in range(steps):
-            x.requires_grad_(True)
-            with torch.enable_grad():
-                logits = model(x)
-                targets = torch.randint(logits.shape[1], (len(x),), generator=generator)
-                loss = F.cross_entropy(logits, targets.to(x.device), reduction="sum")
-                (grad,) = torch.autograd.grad(loss, x)
-            x = torch.minimum(torch.maximum(x.detach() - step * grad.sign(), low), high)
-        moved.append(x)
-    return torch.cat(moved)
+    low, high = (root - eps).clamp_min(0), (root + eps).clamp_max(1)
+    x = x.detach()
+    for _ in range(steps):
+        x.requires_grad_(True)
+        with torch.enable_grad():
+            logits = model(x)
+            targets = torch.randint(logits.shape[1], (len(x),), generator=generator)
+            loss = F.cross_entropy(logits, targets.to(x.device), reduction="sum")
+            (grad,) = torch.autograd.grad(loss, x)
+        x = torch.minimum(torch.maximum(x.detach() - step * grad.sign(), low), high)
+    return x

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from queen_ref.checks import check_number
+from queen_ref.checks import check_number, plain_numbers
 from queen_ref.defenses.base import Defense
 from queen_ref.models import Model
 from queen_ref.training.recipe import SUBSTITUTE, Recipe, check_recipe
@@ -50,6 +50,7 @@ class Sizes:
     query_batch: int = 128
 
     def __post_init__(self) -> None:
+        plain_numbers(self)
         check_recipe(self.recipe)
         for name, value in vars(self).items():
             if name != "recipe":

@@ -53,5 +53,5 @@ def random_queries(pool: Tensor, budget: int, seed: int = 0) -> Tensor:
     check_number("budget", budget, low=1, integer=True)
     if budget > len(pool):
         raise ValueError(f"budget: expected at most the pool's {len(pool)} images, got {budget}")
-    order = torch.randperm(len(pool), generator=torch.Generator().manual_seed(seed))
+    order = torch.randperm(len(pool), generator=torch.Generator().manual_seed(int(seed)))
     return pool[order[:budget].to(pool.device)]

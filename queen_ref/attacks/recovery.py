@@ -11,7 +11,9 @@ way back. What a recovery is stands on it, and each of these may be missing:
 - `flags`: what a reader of the result must know;
 - `reads_label_only`: where a defence keeps the label, it says nothing new;
 - `begin(pool, knowledge, sizes, seed)`: the recovery at work, for one that needs something;
-- `ask(api, images, query_batch=, seed=)`: how it asks, if not about each image once.
+- `check(knowledge, classes)`: raises `ValueError`, before the first query, for what cannot work;
+- `ask(api, images, query_batch=, seed=)`: how it asks, if not about each image once, and
+  `times`, how often.
 """
 
 from collections.abc import Callable

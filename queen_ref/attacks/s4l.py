@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from queen_ref.checks import check_images
+from queen_ref.checks import check_batch, check_kind
 from queen_ref.models import Classifier
 
 TURNS = 4
@@ -45,9 +45,9 @@ class RotationLoss(nn.Module):
         super().__init__()
         check_square(pool)
         self.weight, self.batch_size = weight, min(batch_size, len(pool))
-        self.generator = torch.Generator().manual_seed(seed)
+        self.generator = torch.Generator().manual_seed(int(seed))
         with torch.random.fork_rng(devices=[]):
-            torch.random.default_generator.manual_seed(seed)
+            torch.random.default_generator.manual_seed(int(seed))
             self.head = nn.Linear(feature_dim, TURNS)
         self.head.to(pool.device, pool.dtype)
         self.pool = pool  # a plain attribute: it is not a weight and not to be saved
@@ -91,7 +91,8 @@ def turn(images: Tensor, turns: Tensor) -> Tensor:
 
 def check_square(images: Tensor) -> None:
     """Demand square images: a turned rectangle has another shape."""
-    check_images(images)
+    check_batch(images)
+    check_kind("images", images)
     if images.shape[2] != images.shape[3]:
         raise ValueError(
             f"pool: expected square images for rotations, got {tuple(images.shape[2:])}"

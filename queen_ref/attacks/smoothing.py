@@ -15,6 +15,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from queen_ref.attacks.asking import check_left
 from queen_ref.checks import check_images, check_number
 from queen_ref.progress import progress
 from queen_ref.training.augmentation import augment
@@ -31,6 +32,7 @@ class Smoothing:
 
     policies = ("random",)
     flags = (MORE_QUERIES,)
+    times = TIMES
 
     def ask(
         self, api: Callable[[Tensor], Tensor], images: Tensor, query_batch: int, seed: int
@@ -51,13 +53,17 @@ def ask_smoothed(
 ) -> Tensor:
     """Mean answers (N, K) over `times` random augmentations of images (N, C, H, W).
 
+    Errors: `BudgetExceeded`, before any query, when the API will not answer all of them.
+
     >>> answers = ask_smoothed(api, images, seed=0)      # api.queries grew by 3 N
     """
     check_images(images)
     check_number("times", times, low=1, integer=True)
-    generator = torch.Generator().manual_seed(seed)
+    check_number("query_batch", query_batch, low=1, integer=True)
+    check_left(api, times * len(images))
+    generator = torch.Generator().manual_seed(int(seed))
     means = []
-    for batch in progress(images.split(query_batch), desc="queries"):
+    for batch in progress(images.split(int(query_batch)), desc="queries"):
         answers = torch.stack([api(augment(batch, generator)) for _ in range(times)])
         means.append(answers.mean(0))
     return torch.cat(means)

@@ -2,10 +2,14 @@
 
 Whatever is wrong with a command is said in one line on stderr, with exit code 2, before
 anything is written. Exit code 1: some cells failed; the others are in the file.
+130 and 143: Ctrl-C and SIGTERM; what was measured is in the file.
 """
 
+import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 from queen_ref import __version__
@@ -29,18 +33,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     2
     """
     try:
-        code = make_app()(args=arguments, prog_name="queen-ref", standalone_mode=False)
+        with _ends_gently(), _prints_anything():
+            code = make_app()(args=arguments, prog_name="queen-ref", standalone_mode=False)
     except ValueError as error:
         return _complain(str(error))
     except KeyboardInterrupt:
-        return _interrupted()
+        return _interrupted(130)
+    except Terminated:
+        return _interrupted(143)
     except Exception as error:
         # The errors of a command line have one method in common, whichever click is inside.
         if hasattr(error, "format_message"):
             return _complain(f"{error.format_message().rstrip('.')} (queen-ref --help lists all)")
         if type(error).__name__ == "Abort":  # Ctrl-C, as typer has it
-            return _interrupted()
+            return _interrupted(130)
         raise
+    if code == 130:  # Ctrl-C, as newer ones have it
+        return _interrupted(130)
     return code if isinstance(code, int) else 0
 
 
@@ -79,6 +88,42 @@ def _complain(text: str) -> int:
     return 2
 
 
-def _interrupted() -> int:
-    print("queen-ref: interrupted; the same command goes on", file=sys.stderr)
-    return 130
+def _interrupted(code: int) -> int:
+    print("queen-ref: interrupted; the same command goes on", file=sys.stderr, flush=True)
+    return code
+
+
+class Terminated(BaseException):
+    """SIGTERM, the wish of a queue or of `kill`: no error of a cell, so nothing catches it."""
+
+
+@contextmanager
+def _ends_gently() -> Iterator[None]:
+    """SIGTERM unwinds as Ctrl-C does: workers end, and the last line is said."""
+
+    def stop(*_: object) -> None:
+        raise Terminated
+
+    if threading.current_thread() is not threading.main_thread():  # signals are not for others
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
+
+
+@contextmanager
+def _prints_anything() -> Iterator[None]:
+    """A terminal that knows ASCII only gets a name it cannot show as \\xe9, not a traceback."""
+    out: Any = sys.stdout
+    if not hasattr(out, "reconfigure"):  # somebody else's
+        yield
+        return
+    before = out.errors
+    out.reconfigure(errors="backslashreplace")
+    try:
+        yield
+    finally:
+        out.reconfigure(errors=before)

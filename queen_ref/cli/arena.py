@@ -17,7 +17,7 @@ from queen_ref.arena.plugins import load_plugin
 from queen_ref.arena.results import Results
 from queen_ref.arena.run import RunSummary, run_grid
 from queen_ref.attacks import ATTACKS, POLICIES
-from queen_ref.cache import Cache
+from queen_ref.cache import Cache, expanded
 from queen_ref.checks import check_choice, check_number
 from queen_ref.cli.options import Option
 from queen_ref.data.profiles import load
@@ -96,13 +96,14 @@ def run_arena(
     results = Results(out)
     results.check_writable()
     if data_root:
-        os.environ["QUEEN_DATA"] = str(data_root.expanduser().absolute())  # workers inherit it
+        # Workers inherit it.
+        os.environ["QUEEN_DATA"] = str(expanded("data-root", data_root).absolute())
     if profile == "gpu" and engine == "local":
         # What is missing is said before any cell.
         check_pool(cells, load(profile, download=download, limit=limit))
     elif profile != "gpu" and budget is not None:
         check_pool(cells, load(profile, limit=limit))
-    cache = str(cache_dir.expanduser().absolute()) if cache_dir else None
+    cache = str(expanded("cache-dir", cache_dir).absolute()) if cache_dir else None
     runner: Engine
     if engine == "local":
         missing = sum(cell.key not in results for cell in cells)

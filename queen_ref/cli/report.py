@@ -1,5 +1,6 @@
 """`queen-ref report`: tables and figures of a results file."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -30,7 +31,8 @@ def run_report(
         raise ValueError("csv: expected --csv or --out, got both; --out writes the CSV too")
     rows = summarise(read(results))
     if out is None:
-        print(to_csv(rows) if csv else to_markdown(rows), end="")
+        text = to_csv(rows) if csv else to_markdown(rows)
+        print(shown(text, getattr(sys.stdout, "encoding", None)), end="")
         return 0
     pages = {"report.md": to_markdown(rows), "report.csv": to_csv(rows), **_figures(rows)}
     try:
@@ -41,6 +43,19 @@ def run_report(
         raise ValueError(f"out: cannot write to {out} ({error.strerror})") from None
     print(f"{out}: {', '.join(pages)}")
     return 0
+
+
+def shown(text: str, encoding: str | None) -> str:
+    """The text, with +- where a terminal has no ±.
+
+    >>> shown("0.8 ± 0.1", "ascii")
+    '0.8 +- 0.1'
+    """
+    try:
+        "±".encode(encoding or "utf-8")
+    except (UnicodeEncodeError, LookupError):
+        return text.replace("±", "+-")
+    return text
 
 
 def _figures(rows: Sequence[dict]) -> dict[str, str]:

@@ -3,7 +3,7 @@
 The chapters and the arena use a profile's data, `load`. Everything else, CIFAR-100, CUB-200,
 Caltech-256 or a folder of images, comes from `dataset`, for a victim or a pool of your own;
 `queen-ref data NAME` prepares it. A victim that begins from ImageNet's weights gets them from
-`queen_ref.pretrained.load_pretrained`.
+`queen_ref.models.pretrained.load_pretrained`.
 """
 
 from queen_ref.data.datasets import dataset, dataset_uint8

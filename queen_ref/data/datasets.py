@@ -13,14 +13,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from queen_ref.cache import expanded
 from queen_ref.checks import check_choice, check_number
 from queen_ref.data.catalog import SOURCES, fetch, refuse
 from queen_ref.data.decode import cached, decode, resize
-from queen_ref.data.files import Found, class_folders
+from queen_ref.data.files import Found, class_folders, class_names, is_folder, listed
 from queen_ref.data.layouts import find, present, read_batches
 
 SPLITS = ("train", "test")
 FOLDER = "imagefolder:"
+HELD_OUT = ("test", "val", "valid", "validation")  # what others call the half for tests
 
 
 def dataset(
@@ -36,10 +38,10 @@ def dataset(
 
     Arguments: `name`, "cifar10", "cifar100", "tiny-imagenet", "cub200", "caltech256", or
     "imagefolder:PATH", or the path itself, with a folder for each class, or with these in `train`
-    and `test`; `split`, "train" or "test"; `root`, `QUEEN_DATA` by default; `size`, 64 for
-    CUB-200 and Caltech-256, 32 otherwise; `download`, fetch what is missing, where torchvision
-    can; `limit`, at most so many images, see `in_turns`; `as_uint8`, bytes 0 to 255 in place of
-    floats, a quarter of the memory.
+    and `test` (or `val`), whose classes share their numbers; `split`, "train" or "test"; `root`,
+    `QUEEN_DATA` by default; `size`, 64 for CUB-200 and Caltech-256, 32 otherwise; `download`,
+    fetch what is missing, where torchvision can; `limit`, at most so many images, see `in_turns`;
+    `as_uint8`, bytes 0 to 255 in place of floats, a quarter of the memory.
     Errors: `ValueError` that says what is missing, where it was looked for, how to get it.
 
     >>> images, labels = dataset("cifar10", "test", root="data", limit=4)
@@ -126,7 +128,7 @@ def data_root(root: str | Path | None = None, create: bool = False) -> Path:
         raise ValueError(
             "data: expected the environment variable QUEEN_DATA, or --data-root, to name a folder"
         )
-    base = Path(name).expanduser()
+    base = expanded("data", name)
     if not base.is_dir() and (base.exists() or not create):
         raise ValueError(f"data: expected the data folder at {base}, found no such folder; "
                          "QUEEN_DATA or --data-root names it")  # fmt: skip
@@ -144,7 +146,7 @@ def splits_of(name: str | Path, root: str | Path | None = None) -> tuple[str, ..
         base = data_root(root, create=True)
         whole = (base / SOURCES["tiny-imagenet"].folders[0] / "val").is_dir()
     else:
-        whole = name in SOURCES or _has_both(_path_of(name))
+        whole = name in SOURCES or _halves(_path_of(name)) is not None
     return SPLITS if whole else ("train",)
 
 
@@ -169,16 +171,35 @@ def _path_of(name: str | Path) -> Path:
     if not text:
         words = ", ".join(SOURCES)
         raise ValueError(f"name: expected one of {words} or imagefolder:PATH, got {name!r}")
-    return Path(text).expanduser()
+    return expanded("name", text)
 
 
-def _has_both(folder: Path) -> bool:
-    return all((folder / name).is_dir() for name in SPLITS)
+def _halves(folder: Path) -> dict[str, Path] | None:
+    """The folders of both splits; None for one that holds classes, or is not there.
+
+    "train" beside "airplane" is a class; beside nothing but "val", or alone, it is half a split.
+    """
+    words: dict[str, list[Path]] = {}
+    for entry in listed(folder, "imagefolder") if folder.is_dir() else ():
+        if is_folder(entry, "imagefolder"):
+            words.setdefault(entry.name.lower(), []).append(Path(entry.path))
+    held = [word for word in HELD_OUT if word in words]
+    if "train" in words and "test" in held:
+        held = ["test"]
+    used = [path for word in ("train", *held) for path in words.get(word, ())]
+    if "train" in words and len(held) == 1 and len(used) == 2:
+        return {"train": used[0], "test": used[1]}
+    if used and (set(words) <= {"train", *HELD_OUT} or "train" in words and held):
+        found = ", ".join(f"{path.name}/" for path in sorted(used))
+        refuse("imagefolder", f"train/ and one of test/, val/ in {folder}, or its classes", found)
+    return None
 
 
 def _class_folders(folder: Path, split: str) -> Found:
-    if _has_both(folder):
-        return class_folders(folder / split)
+    halves = _halves(folder)
+    if halves is not None:
+        classes = class_names([*halves.values()], "imagefolder")
+        return class_folders(halves[split], classes=classes)
     if split == "test":
         refuse("imagefolder", f"train/ and test/ in {folder}", "none, so all of it is for training")
     return class_folders(folder)

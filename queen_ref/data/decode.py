@@ -11,20 +11,19 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache as once
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from queen_ref.cache import default_folder, locked, write_whole
+from queen_ref.cache import default_folder, locked, say_once, write_whole
 from queen_ref.progress import progress
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
 # Raise it when the same files no longer give the same pixels.
-FORMAT = 1
+FORMAT = 2
 # Files a thread decodes before it asks for more: one by one, the asking costs as much.
 STRIDE = 200
 
@@ -94,7 +93,7 @@ def cached(name: str, depends: str, size: int, make: Callable[[], Entry]) -> Ent
                 _write(path, made[0])
                 entry = _read(path, size)
     except OSError as error:  # of the folder: `make` raises ValueError for its files
-        _say(f"cache: cannot write to {path.parent} ({error.strerror}); images are not kept")
+        say_once(f"cache: cannot write to {path.parent} ({error.strerror}); images are not kept")
     return entry or made or make()
 
 
@@ -116,12 +115,33 @@ def _fit(picture: "Picture", size: int) -> np.ndarray:
     """Shrunk or enlarged until the shorter side fits; what is longer is cut at both ends."""
     from PIL import Image, ImageOps  # whoever reads the cache does without
 
-    if picture.mode.startswith("I"):  # 16 bits: Pillow would cut them off, not scale them
-        picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+    ImageOps.exif_transpose(picture, in_place=True)  # upright, as the camera was held
+    if picture.mode == "F" or picture.mode.startswith("I"):
+        picture = Image.fromarray(_bytes(picture))
+    if picture.has_transparency_data:  # black ink on clear would be black on black
+        clear = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear)
     picture = picture.convert("RGB")
     if picture.size != (size, size):
         picture = ImageOps.fit(picture, (size, size), Image.Resampling.BILINEAR)
     return np.asarray(picture)
+
+
+def _bytes(picture: "Picture") -> np.ndarray:
+    """Grey of 16 bits, or of floats in [0, 1], as bytes: Pillow would cut it off, not scale it.
+
+    Errors: `ValueError` for numbers whose range nobody can know.
+    """
+    grey = np.asarray(picture)
+    if picture.mode == "F":
+        if not (grey.min() >= 0 and grey.max() <= 1):  # NaN is neither
+            raise ValueError(f"floats from {grey.min():g} to {grey.max():g}, not in [0, 1]")
+        return np.rint(grey * 255).astype(np.uint8)
+    if picture.mode == "I" and picture.format not in ("PNG", "PPM"):  # there it means 16 bits
+        raise ValueError("whole numbers of 32 bits, whose white nobody knows")
+    if "transparency" in picture.info:
+        raise ValueError("grey of 16 bits with a transparent shade")
+    return (grey >> 8).astype(np.uint8)
 
 
 def _labels_of(path: Path) -> Path:
@@ -150,8 +170,3 @@ def _read(path: Path, size: int) -> Entry | None:
 
 def _write(path: Path, array: np.ndarray) -> None:
     write_whole(path, lambda file: np.save(file, array, allow_pickle=False))
-
-
-@once  # a process says it once
-def _say(text: str) -> None:
-    print(text, file=sys.stderr)

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from queen_ref.checks import check_choice, check_images, check_labels, check_number
 from queen_ref.data.datasets import dataset, in_turns
-from queen_ref.models import Shape
+from queen_ref.models import Shape, check_answer, dtype_of
+from queen_ref.modes import evaluating
 
 # The profiles, each with its pools.
 POOLS = {
@@ -117,7 +118,7 @@ def load(
 
     images, labels = mnist5k()
     keep = 1667 if profile == "smoke" else 5000
-    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:keep]
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(int(seed)))[:keep]
     train, pool, test = order.split([keep // 2, keep - keep // 2 - keep // 5, keep // 5])
     train, pool, test = (part[in_turns(labels[part], limit)] for part in (train, pool, test))
     other_images, other_labels = (part[: keep // 2] for part in digits())
@@ -185,20 +186,24 @@ def noise(count: int, shape: Shape, seed: int = 0) -> Tensor:
     torch.Size([5, 1, 28, 28])
     """
     check_number("count", count, low=1, integer=True)
-    return torch.rand(count, *shape, generator=torch.Generator().manual_seed(seed))
+    return torch.rand(count, *shape, generator=torch.Generator().manual_seed(int(seed)))
 
 
 def gradient_step(model: torch.nn.Module, images: Tensor, labels: Tensor, eps: float) -> Tensor:
     """Images moved by one sign step that raises the loss: clip(x + eps sign(grad_x L), 0, 1).
 
-    The queries of an adaptive thief look like this: natural images pushed over a border.
+    The queries of an adaptive thief look like this: natural images pushed over a border. The
+    model is asked in eval mode.
 
     >>> moved = gradient_step(victim, images, labels, eps=0.1)
     """
-    check_images(images)
+    check_images(images, dtype=dtype_of(model, images.dtype))
     check_labels(labels, len(images))
+    check_number("eps", eps)
     moved = images.detach().clone().requires_grad_(True)
-    with torch.enable_grad():
-        loss = F.cross_entropy(model(moved), labels)
+    with torch.enable_grad(), evaluating(model):
+        logits = model(moved)
+        check_answer(model, images, logits)
+        loss = F.cross_entropy(logits, labels.long())
         (grad,) = torch.autograd.grad(loss, moved)
     return (images + eps * grad.sign()).clamp(0, 1).detach()

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from queen_ref.checks import check_images, check_number
-from queen_ref.defenses.base import Defense, num_classes
-from queen_ref.models import Builder, Classifier, Model, build, shape_of
+from queen_ref.defenses.base import Defense, classes_of
+from queen_ref.models import Builder, Classifier, Model, build, dtype_of, probabilities, shape_of
 from queen_ref.training.fit import fit
 from queen_ref.training.recipe import DEFAULT, Recipe, check_recipe
 
@@ -36,17 +36,23 @@ class AdaptiveMisinformation(Defense):
     def __init__(self, victim: Model, misinformation: nn.Module, tau: float = 0.7):
         super().__init__(victim)
         check_number("tau", tau, low=0, high=1)
-        self.misinformation, self.tau = misinformation.eval(), tau
+        self.misinformation, self.tau = misinformation, tau
 
     @classmethod
     def usual(
-        cls, victim: Model, outlier_exposed: nn.Module, misinformation: nn.Module
+        cls,
+        victim: Model,
+        outlier_exposed: nn.Module,
+        misinformation: nn.Module,
+        classes: int | None = None,
     ) -> "AdaptiveMisinformation":
         """With the literature's tau for K: the outlier-exposed model answers for the victim."""
-        return cls(outlier_exposed, misinformation, tau_for(num_classes(victim) or 10))
+        known = classes_of("am", outlier_exposed, classes)
+        return cls(outlier_exposed, misinformation, tau_for(known))
 
     def answer(self, images: Tensor, probs: Tensor) -> Tensor:
-        wrong = self.misinformation(images).softmax(1).to(probs)
+        dtype = dtype_of(self.misinformation, images.dtype)
+        wrong = probabilities(self.misinformation(images.to(dtype))).to(probs)
         if wrong.shape != probs.shape:
             raise ValueError(f"probs: expected {wrong.shape[1]} classes, got {probs.shape[1]}")
         share = torch.sigmoid(NU * (self.tau - probs.amax(1, keepdim=True)))

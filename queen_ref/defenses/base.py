@@ -9,8 +9,10 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
-from queen_ref.checks import check_images, check_probabilities
-from queen_ref.models import Model, check_victim
+from queen_ref.checks import check_images, check_number, check_probabilities
+from queen_ref.defenses.chunks import chunks, joined
+from queen_ref.models import Model, check_answer, check_victim, probabilities
+from queen_ref.modes import evaluating
 
 
 class Defense(ABC):
@@ -25,8 +27,9 @@ class Defense(ABC):
     - `stateful`: answers depend on earlier queries;
     - `flags`: what a reader of a result must know.
 
-    Arguments: `victim`, put into eval mode if it is a module.
-    Errors: `ValueError` for a victim that lacks one of the methods in `asks_victim`.
+    Arguments: `victim`. Every answer is given in eval mode, and the victim's own is put back.
+    Errors: `ValueError` for a victim that lacks one of the methods in `asks_victim`, and at the
+    first answer for one that answers anything but logits.
 
     >>> defense = Rounding(victim)
     >>> probs = defense(images)         # (B, C, H, W) -> (B, K)
@@ -39,10 +42,11 @@ class Defense(ABC):
     stateful: bool = False
     flags: tuple[str, ...] = ()
     asks_victim: tuple[str, ...] = ("__call__",)
+    _tried = False  # whether the victim has shown that it answers logits
 
     def __init__(self, victim: Model):
         check_victim(victim, *self.asks_victim)
-        self.victim = victim.eval() if isinstance(victim, nn.Module) else victim
+        self.victim = victim
 
     @abstractmethod
     def answer(self, images: Tensor, probs: Tensor) -> Tensor:
@@ -53,10 +57,18 @@ class Defense(ABC):
         """Answer a batch (B, C, H, W) from one client, in the order of arrival: (B, K).
 
         Only a defence with a memory per client cares who asks.
-        Errors: `ValueError` for anything but finite images of the victim's dtype, on its device.
+        Errors: `ValueError` for anything but images in [0, 1] of the victim's dtype, on its device.
         """
         self.check(images)
-        return self.serve(images, client)
+        with evaluating(*self._models()):
+            return self.serve(images, client)
+
+    def _models(self) -> list[object]:
+        """Whatever runs in an answer, in eval mode: the victim and the modules kept beside it."""
+        kept: list[object] = []
+        for value in vars(self).values():
+            kept += value if isinstance(value, list | tuple) else [value]
+        return [model for model in kept if model is self.victim or isinstance(model, nn.Module)]
 
     def check(self, images: Tensor) -> None:
         """The door of `__call__`: behind it nobody looks at the images' kind again."""
@@ -69,9 +81,18 @@ class Defense(ABC):
 
     def serve(self, images: Tensor, client: str) -> Tensor:
         """`__call__` behind its door: the victim's softmax, and what becomes of it, (B, K)."""
-        probs = self.victim(images).softmax(1)
+        parts = []
+        for rows in chunks(len(images)):
+            logits = self.victim(images[rows])
+            if not self._tried:  # once: another look would wait for the device
+                check_answer(self.victim, images[rows], logits)
+                self._tried = True
+            parts.append(probabilities(logits))
+        probs = joined(parts)
         check_probabilities("probs", probs)  # finite pixels can still overflow in a victim
-        return self.answer(images, probs)
+        if self.stateful:  # in one go, for a batch that fails must leave no trace
+            return self.answer(images, probs)
+        return joined(self.answer(images[rows], probs[rows]) for rows in chunks(len(images)))
 
     @torch.no_grad()
     def simulate(self, images: Tensor, probs: Tensor) -> Tensor:
@@ -85,7 +106,8 @@ class Defense(ABC):
         check_probabilities("probs", probs)
         if len(images) != len(probs):
             raise ValueError(f"probs: expected {len(images)} rows, one per image, got {len(probs)}")
-        return self.answer(images, probs)
+        with evaluating(*self._models()):
+            return self.answer(images, as_computed(probs)).to(probs.dtype)
 
     def fresh(self) -> "Defense":
         """The same defence with no memory. Without one, that is the defence itself."""
@@ -97,13 +119,46 @@ class Defense(ABC):
 
     def __repr__(self) -> str:
         hidden = ("l1_bound", "keeps_label")
-        shown = (f"{k}={v!r}" for k, v in vars(self).items() if k not in hidden and _plain(v))
+        seen = {k: v for k, v in vars(self).items() if k[0] != "_" and k not in hidden}
+        shown = (f"{k}={v!r}" for k, v in seen.items() if _plain(v))
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
-def num_classes(victim: Model) -> int | None:
+def as_computed(probs: Tensor) -> Tensor:
+    """Probabilities in single precision at least, in which a defence computes.
+
+    >>> as_computed(torch.tensor([[0.5, 0.5]], dtype=torch.float16)).dtype
+    torch.float32
+    """
+    return probs.to(torch.promote_types(probs.dtype, torch.float32))
+
+
+def num_classes(victim: object) -> int | None:
     """K of a victim that says so, as those of `queen_ref.models` do; else `None`."""
     return getattr(victim, "num_classes", None)
+
+
+def classes_of(name: str, victim: object, classes: int | None = None) -> int:
+    """K of a victim: its `num_classes`, the width of its last layer, or the keyword `classes`.
+
+    The last layer is certain where it is called `head`, or stands last in an `nn.Sequential`.
+    Errors: `ValueError` where nobody says K, and where two say different ones.
+
+    >>> classes_of("reverse-sigmoid", nn.Sequential(nn.Flatten(), nn.Linear(64, 100)))
+    100
+    """
+    if classes is not None:
+        check_number("classes", classes, low=2, integer=True)
+    last = getattr(victim, "head", victim)
+    while isinstance(last, nn.Sequential) and len(last):
+        last = last[-1]
+    known: int | None = num_classes(victim) or getattr(last, "out_features", None)
+    if classes is not None and known is not None and classes != known:
+        raise ValueError(f"classes: expected the victim's {known}, got {classes}")
+    found = classes or known
+    if found is None:
+        raise ValueError(f"{name}: expected classes=K, this victim does not say how many it has")
+    return found
 
 
 def _plain(value: object) -> bool:

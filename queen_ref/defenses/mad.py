@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from queen_ref.checks import check_number
 from queen_ref.defenses.base import Defense
-from queen_ref.models import Model, build, shape_of
+from queen_ref.models import Model, build, dtype_of, probabilities, shape_of
 
 ALL_VERTICES = 10  # up to so many classes every vertex is looked at: 2^9 hold the label
 EVALUATIONS = 1024  # of the objective per query above that
@@ -51,13 +51,14 @@ class MAD(Defense):
         super().__init__(victim)
         check_number("epsilon", epsilon, low=0, high=2, above=True)
         self.l1_bound = self.epsilon = epsilon
-        self.proxy, self.seed = proxy.eval() if proxy is not None else None, seed
+        check_number("seed", seed, low=0, integer=True)
+        self.proxy, self.seed = proxy, int(seed)
 
     def answer(self, images: Tensor, probs: Tensor) -> Tensor:
         if self.proxy is None:
             proxy = build("small_cnn", shape_of(images), probs.shape[1], self.seed)
             self.proxy = proxy.to(images.device, images.dtype).eval()
-        guess = self.proxy(images).softmax(1).to(probs)
+        guess = probabilities(self.proxy(images.to(dtype_of(self.proxy, images.dtype)))).to(probs)
         if guess.shape != probs.shape:
             raise ValueError(f"probs: expected {guess.shape[1]} classes, got {probs.shape[1]}")
         return toward(probs, farthest_vertex(probs, guess), self.epsilon)

@@ -16,13 +16,17 @@ from queen_ref.checks import check_number
 from queen_ref.defenses.base import Defense
 from queen_ref.models import Model
 from queen_ref.sequential import first_come
+from queen_ref.threads import Lock
+
+CHUNK = 512  # queries looked up at once: the comparison within a batch is quadratic in it
 
 
 class ModelGuardS(Defense):
     """The first entry of the class's codebook within reach.
 
     Arguments: `epsilon`, the L1 budget.
-    A batch is answered exactly as its queries would be one by one. Entries of one class lie
+    A batch is answered exactly as its queries would be one by one, and whole before that of
+    another thread. Entries of one class lie
     farther than epsilon apart, so the simplex has room for a bounded number of them.
 
     >>> defense = ModelGuardS(victim, epsilon=1.0)
@@ -37,37 +41,48 @@ class ModelGuardS(Defense):
         super().__init__(victim)
         check_number("epsilon", epsilon, low=0, above=True)
         self.l1_bound = self.epsilon = epsilon
-        self.codebook: Tensor | None = None  # (M, K), in the order of arrival
+        self.codebook: Tensor | None = None  # (M, K), in the order of arrival; never changed
+        self._lock = Lock()
 
     def answer(self, images: Tensor, probs: Tensor) -> Tensor:
-        if self.codebook is not None and self.codebook.shape[1] != probs.shape[1]:
-            wanted, got = self.codebook.shape[1], probs.shape[1]
-            raise ValueError(f"probs: expected {wanted} classes, got {got}")
+        with self._lock:
+            book, answers = self.codebook, []
+            if book is not None and book.shape[1] != probs.shape[1]:
+                raise ValueError(f"probs: expected {book.shape[1]} classes, got {probs.shape[1]}")
+            for part in probs.split(CHUNK):
+                answered, book = self._look_up(part, book)
+                answers.append(answered)
+            self.codebook = book  # at the end: a batch that fails leaves the old one
+        return torch.cat(answers)
+
+    def _look_up(self, probs: Tensor, book: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """The answers (B, K) to `probs` (B, K), and the codebook (M, K) after them."""
         answers = probs.clone()
         known = torch.zeros(len(probs), dtype=torch.bool, device=probs.device)
-        if self.codebook is not None:
-            close = self._close(probs, self.codebook)  # (B, M)
+        if book is not None:
+            book = book.to(probs)  # a simulation may come in another dtype
+            close = self._close(probs, book)  # (B, M)
             known, first = close.any(1), close.int().argmax(1)
-            answers[known] = self.codebook[first[known]]
+            answers[known] = book[first[known]]
 
         rows = (~known).nonzero().flatten()
-        if len(rows):
-            new = probs[rows]
-            close = self._close(new, new).tril(-1)  # to an earlier one of this batch
-            appended = first_come(close, torch.ones_like(rows, dtype=torch.bool))
-            # An appended query is its own first entry.
-            choice = (close & appended | torch.diag(appended)).int().argmax(1)
-            answers[rows] = new[choice]
-            entries = new[appended]
-            old = self.codebook
-            self.codebook = entries if old is None else torch.cat([old, entries])
-        return answers
+        if len(rows) == 0:
+            return answers, book
+        new = probs[rows]
+        close = self._close(new, new).tril(-1)  # to an earlier one of this batch
+        appended = first_come(close, torch.ones_like(rows, dtype=torch.bool))
+        # An appended query is its own first entry.
+        choice = (close & appended | torch.diag(appended)).int().argmax(1)
+        answers[rows] = new[choice]
+        entries = new[appended]
+        return answers, entries if book is None else torch.cat([book, entries])
 
     def fresh(self) -> "ModelGuardS":
         return ModelGuardS(self.victim, self.epsilon)
 
     def report(self, client: str = "default") -> dict[str, int]:
-        return {"codewords": 0 if self.codebook is None else len(self.codebook)}
+        book = self.codebook
+        return {"codewords": 0 if book is None else len(book)}
 
     def _close(self, probs: Tensor, entries: Tensor) -> Tensor:
         """Same label and within epsilon: (B, K), (M, K) -> bool (B, M)."""

@@ -34,7 +34,7 @@ def outliers(images: Tensor, seed: int = 0) -> Tensor:
     region = images[:, :, : PATCHES * high, : PATCHES * wide]
     patches = region.unflatten(3, (PATCHES, wide)).unflatten(2, (PATCHES, high))
     patches = patches.permute(0, 2, 4, 1, 3, 5).flatten(1, 2)  # (N, 16, C, high, wide)
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(int(seed))
     order = torch.rand(len(images), PATCHES**2, generator=generator).argsort(1).to(images.device)
     patches = patches[torch.arange(len(images), device=images.device)[:, None], order]
     shuffled = images.clone()
@@ -55,7 +55,7 @@ class OutlierLoss(nn.Module):
         check_images(images)
         self.images, self.weight = images, weight
         self.batch_size = min(batch_size, len(images))
-        self.generator = torch.Generator().manual_seed(seed)
+        self.generator = torch.Generator().manual_seed(int(seed))
 
     def forward(self, model: nn.Module) -> Tensor:
         rows = torch.randint(len(self.images), (self.batch_size,), generator=self.generator)

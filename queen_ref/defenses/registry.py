@@ -24,8 +24,8 @@ from queen_ref.models import Model
 from queen_ref.registry import Registry, label_of
 
 Maker = Callable[..., Defense]  # (victim, parts it asks for) -> a defence without memory
-# A fitted Queen; the two models of AM; the victim's training set; a number for random draws.
-PARTS = ("queen", "outlier_exposed", "misinformation", "images", "labels", "seed")
+# A fitted Queen; the two models of AM; the victim's training set; a number for random draws; K.
+PARTS = ("queen", "outlier_exposed", "misinformation", "images", "labels", "seed", "classes")
 
 
 class Fitted(Protocol):
@@ -121,13 +121,15 @@ def make(
     images: Tensor | None = None,
     labels: Tensor | None = None,
     seed: int = 0,
+    classes: int | None = None,
 ) -> Defense:
     """A defence by name, in front of `victim`, with no memory and the literature's settings for K.
 
     `queen`, a fitted `Queen`, is needed for the names that begin with "queen";
     `outlier_exposed` and `misinformation` for "am", which has a victim of its own. One's own
     defence stands in place of a name; `images` and `labels`, the victim's training set, are for
-    those that ask for them.
+    those that ask for them; `classes`, K, for "reverse-sigmoid" and "am", where the victim does
+    not say it.
     Errors: `ValueError` for an unknown name or a missing part.
 
     >>> make("rounding", victim)
@@ -142,9 +144,10 @@ def make(
         "images": images,
         "labels": labels,
         "seed": seed,
+        "classes": classes,
     }
     asked = parts_of(maker)
-    missing = [part for part in asked if there[part] is None]
+    missing = [part for part in asked if there[part] is None and part != "classes"]
     if missing:
         raise ValueError(f"{word}: expected {' and '.join(missing)} beside the victim, got none")
     defense = maker(victim, **{part: there[part] for part in asked})

@@ -13,7 +13,7 @@ which is exact at 0 and 1 too.
 from torch import Tensor
 
 from queen_ref.checks import check_number
-from queen_ref.defenses.base import Defense, num_classes
+from queen_ref.defenses.base import Defense, classes_of, num_classes
 from queen_ref.models import Model
 
 
@@ -43,9 +43,9 @@ class ReverseSigmoid(Defense):
         self.keeps_label = small and gamma <= 0.2
 
     @classmethod
-    def usual(cls, victim: Model) -> "ReverseSigmoid":
+    def usual(cls, victim: Model, classes: int | None = None) -> "ReverseSigmoid":
         """With the literature's beta for K."""
-        return cls(victim, beta=min(0.21, 2.1 / (num_classes(victim) or 10)))
+        return cls(victim, beta=min(0.21, 2.1 / classes_of("reverse-sigmoid", victim, classes)))
 
     def answer(self, images: Tensor, probs: Tensor) -> Tensor:
         probs = probs.clamp(0, 1)

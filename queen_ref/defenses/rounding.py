@@ -23,7 +23,7 @@ class Rounding(Defense):
     def __init__(self, victim: Model, decimals: int = 1):
         super().__init__(victim)
         check_number("decimals", decimals, low=1, high=6, integer=True)
-        self.decimals = decimals
+        self.decimals = int(decimals)
 
     def answer(self, images: Tensor, probs: Tensor) -> Tensor:
         rounded = probs.round(decimals=self.decimals)

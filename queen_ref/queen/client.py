@@ -1,12 +1,9 @@
 """One client of QUEEN: what was asked before, and how often each fate was met."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from torch import Tensor
-
-from queen_ref.queen.sensitivity import SensitivityLedger, Verdict
+from queen_ref.queen.sensitivity import SensitivityLedger
 
 COUNTS = ("queries", "inside", "recorded", "reversed")
 
@@ -20,31 +17,26 @@ def no_counts() -> dict[str, int]:
     return dict.fromkeys(COUNTS, 0)
 
 
-@dataclass
+@dataclass(slots=True)
 class Client:
-    """One client's ledger and counters.
+    """One client's ledger and counters. There may be a hundred thousand: no dict, no spare tensor.
 
     >>> client = Client(queen.new_ledger())
-    >>> with client.judging(query.points, query.labels) as verdict: turned = verdict.reverse
+    >>> client.count(client.ledger.observe(points, labels).counts())
     """
 
     ledger: SensitivityLedger
-    counts: dict[str, int] = field(default_factory=no_counts)
+    queries: int = 0
+    inside: int = 0
+    recorded: int = 0
+    reversed: int = 0
 
-    @contextmanager
-    def judging(self, points: Tensor, labels: Tensor) -> Iterator[Verdict]:
-        """Judge mapped queries (B, 2) with labels (B,); count them once they are answered.
+    @property
+    def counts(self) -> dict[str, int]:
+        """The counters by name, in the order of `COUNTS`."""
+        return {name: getattr(self, name) for name in COUNTS}
 
-        Whoever gets no answer has not asked: on any error the ledger forgets them again.
-        """
-        before = self.ledger.snapshot()
-        try:
-            verdict = self.ledger.judge(points, labels)
-            yield verdict
-        except BaseException:
-            self.ledger.restore(before)
-            raise
-        self.counts["queries"] += len(points)
-        self.counts["inside"] += int(verdict.inside.sum())
-        self.counts["recorded"] += int(verdict.recorded.sum())
-        self.counts["reversed"] += int(verdict.reverse.sum())
+    def count(self, more: Sequence[int]) -> None:
+        """Add the counts of a verdict."""
+        for name, count in zip(COUNTS, more, strict=True):
+            setattr(self, name, getattr(self, name) + count)

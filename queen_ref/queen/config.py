@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from queen_ref.checks import check_choice, check_number
+from queen_ref.checks import check_choice, check_number, plain_numbers
 from queen_ref.models import BUILDERS
 from queen_ref.queen.perturbation import WALK_UNITS
 from queen_ref.queen.unlearning import METHODS
@@ -69,6 +69,7 @@ class QueenConfig:
     others: str = "perturbed"  # "perturbed" (the authors) | "untouched": what is not reversed
 
     def __post_init__(self) -> None:
+        plain_numbers(self)
         for name in ("spacing", "alpha", "beta", "map_temperature", "map_lr", "shadow_lr"):
             check_number(name, getattr(self, name), low=0, above=True)
         check_number("threshold", self.threshold, low=0)

@@ -9,23 +9,28 @@ The way of a query:
                      else:            perturbed answer, the label kept
 """
 
-from dataclasses import dataclass, replace
+from collections import OrderedDict
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from queen_ref.checks import check_floats, check_images, check_probabilities
+from queen_ref.checks import check_floats, check_images, check_number, check_probabilities
 from queen_ref.defenses.base import Defense
+from queen_ref.defenses.chunks import chunks, joined
 from queen_ref.models import Victim
+from queen_ref.modes import evaluating
 from queen_ref.queen.client import Client, no_counts
 from queen_ref.queen.config import SETTABLE, QueenConfig
 from queen_ref.queen.fitting import Parts, prepare
 from queen_ref.queen.perturbation import is_affine, walk_logits
-from queen_ref.queen.saving import clients_from, fitted_from, load, queen_state, save
-from queen_ref.queen.sensitivity import SensitivityLedger, Verdict
+from queen_ref.queen.point_grid import PointGrid
+from queen_ref.queen.saving import bound_from, clients_from, fitted_from, load, queen_state, save
+from queen_ref.queen.sensitivity import SensitivityLedger
 from queen_ref.queen.unlearning import angular_projection, reversed_answer
+from queen_ref.threads import Lock
 
 
 @dataclass(frozen=True)
@@ -37,12 +42,20 @@ class Query:
     labels: Tensor
     points: Tensor
 
+    def rows(self, rows: slice) -> "Query":
+        """A part of the batch."""
+        return Query(*(getattr(self, f.name)[rows] for f in fields(self)))
+
 
 class Queen(Defense):
     """A victim defended by QUEEN: images in, probabilities out, one memory per client.
 
     Make one with `Queen.fit`. The victim needs `.features(x) -> (B, D)` and
-    `.head(f) -> (B, K)` logits, and is put into eval mode.
+    `.head(f) -> (B, K)` logits. Every answer is given in eval mode; the victim's own is put back.
+
+    Threads may ask at once, also for one client: the answers are those of one thread that asks
+    batch after batch. With `max_clients` the least recently seen client beyond it is forgotten,
+    and is a stranger when it comes back; `report` counts them as "forgotten".
 
     >>> queen = Queen.fit(victim, train_images, train_labels, seed=0)
     >>> probs = queen(images, client="alice")           # (B, C, H, W) -> (B, K)
@@ -55,15 +68,27 @@ class Queen(Defense):
     asks_victim = ("features", "head")
     victim: Victim
 
-    def __init__(self, victim: Victim, config: QueenConfig, seed: int, parts: Parts):
+    def __init__(
+        self,
+        victim: Victim,
+        config: QueenConfig,
+        seed: int,
+        parts: Parts,
+        max_clients: int | None = None,
+    ):
         super().__init__(victim)
+        if max_clients is not None:
+            check_number("max_clients", max_clients, low=1, integer=True)
         self.name = "queen" if config.method == "cosine" else "queen-exact"
         self.config, self.seed, self.parts = config, seed, parts
         self.shape, self.centroids = parts.shape, parts.centroids
         self.feature_map, self.clusters = parts.feature_map, parts.clusters
         self.shadows = parts.shadows
-        self.clients: dict[str, Client] = {}
-        with torch.no_grad():
+        self.clients: OrderedDict[str, Client] = OrderedDict()  # the last seen last
+        self.max_clients, self.forgotten = max_clients, 0
+        self._lock = Lock()  # around `clients` and what is in it
+        self._blank = self._no_history()
+        with torch.no_grad(), evaluating(victim):
             affine = is_affine(victim.head, self.centroids)
             self.centroid_logits = victim.head(self.centroids) if affine else None
 
@@ -75,14 +100,19 @@ class Queen(Defense):
         labels: Tensor,
         config: QueenConfig | None = None,
         seed: int = 0,
+        max_clients: int | None = None,
     ) -> "Queen":
         """Prepare the defence from the victim's training set: map, clusters, shadows.
 
         Arguments: `images` (N, C, H, W) in the victim's dtype; `labels` (N,) with at least one
-        sample of every class. Errors: `ValueError` for anything that does not fit.
+        sample of every class; `max_clients`, how many are remembered, `None`: all.
+        Errors: `ValueError` for anything that does not fit.
         """
         config = config or QueenConfig()
-        return cls(victim, config, seed, prepare(victim, images, labels, config, seed))
+        if max_clients is not None:
+            check_number("max_clients", max_clients, low=1, integer=True)
+        parts = prepare(victim, images, labels, config, seed)
+        return cls(victim, config, int(seed), parts, max_clients)
 
     def check(self, images: Tensor) -> None:
         """Demand images like those of `fit`: their shape, dtype and device."""
@@ -106,6 +136,7 @@ class Queen(Defense):
         """What `simulate` does behind its door."""
         if probs.shape[1] != len(self.centroids):
             raise ValueError(f"probs: expected {len(self.centroids)} classes, got {probs.shape[1]}")
+        probs = probs.to(self.centroids.dtype)
         logits = probs.clamp_min(torch.finfo(probs.dtype).tiny).log()
         assumed = replace(self._look(images), logits=logits, labels=probs.argmax(1))
         return self._respond(images, assumed, "default")
@@ -118,36 +149,84 @@ class Queen(Defense):
     def look(self, images: Tensor) -> Query:
         """What the defence sees of a batch (B, C, H, W), without remembering it."""
         self.check(images)
-        return self._look(images)
+        with evaluating(*self._models()):
+            return self._look(images)
+
+    def _models(self) -> list[object]:
+        """What runs in every answer. The shadows, which rarely run, see to themselves."""
+        return [self.victim, self.feature_map]
 
     def _look(self, images: Tensor) -> Query:
-        features = self.victim.features(images)
-        logits = self.victim.head(features)
-        return Query(features, logits, logits.argmax(1), self.feature_map(features))
+        dtype = self.centroids.dtype  # also of a victim that computes in half precision inside
+        seen = []
+        for rows in chunks(len(images)):
+            features = self.victim.features(images[rows]).to(dtype)
+            logits = self.victim.head(features).to(dtype)
+            seen.append((features, logits, logits.argmax(1), self.feature_map(features)))
+        return Query(*map(joined, zip(*seen, strict=True)))
 
     def _respond(self, images: Tensor, query: Query, client: str) -> Tensor:
+        """Judge on a copy of the ledger, answer, and keep both if nobody else came first.
+
+        Whoever gets no answer has not asked: nothing is written before there is one. Models run
+        outside of the lock. A history changes only when a point is recorded, and a region soon
+        holds all it can: to judge again is rare, to answer again rarer.
+        """
         check_floats("points", query.points)  # finite pixels can still overflow in a victim
-        known = self._client(client)
-        with known.judging(query.points, query.labels) as verdict:
-            answers = self._carry_out(verdict, images, query, client)
-        self.clients[client] = known
-        return answers
+        answers: Tensor | None = None
+        turned: Tensor | None = None
+        while True:
+            with self._lock:
+                before = self._client(client).ledger.snapshot()
+            ledger = self._blank.fork(before)
+            verdict = ledger.judge(query.points, query.labels)
+            if answers is None or turned is None or not torch.equal(turned, verdict.reverse):
+                turned = verdict.reverse
+                parts = (
+                    self._carry_out(turned[rows], images[rows], query.rows(rows), client)
+                    for rows in chunks(len(images))
+                )
+                answers = joined(parts)
+            if self._keep(client, before, ledger.snapshot(), verdict.counts()):
+                return answers
+
+    def _keep(self, client: str, before: PointGrid, after: PointGrid, counts: list[int]) -> bool:
+        """Count a batch and remember it, unless the history is no longer what it was judged by."""
+        with self._lock:
+            known = self._client(client)
+            if known.ledger.point_grid is not before:
+                return False
+            known.ledger.restore(after)
+            known.count(counts)
+            self.clients[client] = known
+            self.clients.move_to_end(client)
+            while self.max_clients is not None and len(self.clients) > self.max_clients:
+                self.clients.popitem(last=False)
+                self.forgotten += 1
+            return True
 
     def report(self, client: str = "default") -> dict[str, int]:
-        """Counts of one client so far: queries, inside, recorded, reversed."""
-        known = self.clients.get(client)
-        return dict(known.counts) if known else no_counts()
+        """Counts of one client so far: queries, inside, recorded, reversed.
+
+        With `max_clients` also how many clients were "forgotten" for it, whoever they were.
+        """
+        with self._lock:
+            known = self.clients.get(client)
+            counts = known.counts if known else no_counts()
+            return counts if self.max_clients is None else {**counts, "forgotten": self.forgotten}
 
     def ledger(self, client: str = "default") -> SensitivityLedger:
         """The client's ledger; an empty one for a client who has not asked yet."""
-        return self._client(client).ledger
+        with self._lock:
+            return self._client(client).ledger
 
     def reset(self, client: str | None = None) -> None:
         """Forget one client, or all of them."""
-        if client is None:
-            self.clients.clear()
-        else:
-            self.clients.pop(client, None)
+        with self._lock:
+            if client is None:
+                self.clients.clear()
+            else:
+                self.clients.pop(client, None)
 
     def with_settings(self, **changes: Any) -> "Queen":
         """The same fitted parts under other settings, and with no clients yet.
@@ -156,12 +235,14 @@ class Queen(Defense):
 
         >>> strict = queen.with_settings(threshold=0.02, method="exact")
         """
+        bound = changes.pop("max_clients", self.max_clients)
         baked = sorted(set(changes) - set(SETTABLE))
         if baked:
             raise ValueError(f"settings: expected some of {SETTABLE}, got {baked}; fit anew")
-        return Queen(self.victim, replace(self.config, **changes), self.seed, self.parts)
+        return Queen(self.victim, replace(self.config, **changes), self.seed, self.parts, bound)
 
     def _client(self, name: str) -> Client:
+        # Only with the lock held.
         if not isinstance(name, str):
             raise ValueError(f"client: expected a name (str), got {name!r}")
         if name in self.clients:
@@ -172,6 +253,9 @@ class Queen(Defense):
 
     def new_ledger(self) -> SensitivityLedger:
         """An empty ledger over this victim's clusters."""
+        return self._blank.fork()
+
+    def _no_history(self) -> SensitivityLedger:
         c = self.config
         return SensitivityLedger(
             self.clusters.centers,
@@ -183,9 +267,9 @@ class Queen(Defense):
             units=c.units,
         )
 
-    def _carry_out(self, verdict: Verdict, images: Tensor, query: Query, client: str) -> Tensor:
+    def _carry_out(self, turn: Tensor, images: Tensor, query: Query, client: str) -> Tensor:
         answers = query.logits.softmax(1)
-        rest, turn = ~verdict.reverse, verdict.reverse
+        rest = ~turn
         if self.config.others == "perturbed" and bool(rest.any()):
             logits, _ = walk_logits(
                 query.features[rest],
@@ -218,8 +302,24 @@ class Queen(Defense):
         return reversed_answer(probs, self.shadows(images, chosen), self.config.method)
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything but the victim: plain numbers and CPU tensors, safe to save."""
-        return queen_state(self.victim, self.config, self.seed, self.parts, self.clients)
+        """Everything but the victim: plain numbers and CPU tensors, safe to save.
+
+        Others may ask meanwhile: it holds what was answered when it began.
+        """
+        copied = self.__getstate__()
+        return queen_state(self.victim, self.config, self.seed, self.parts, self.max_clients,
+                           copied["forgotten"], copied["clients"])  # fmt: skip
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy, also one in another process, knows the clients as they are by now."""
+        with self._lock:
+            own = {id(c.ledger): c.ledger for c in self.clients.values()}  # perhaps one for all
+            ledgers = {key: ledger.fork(ledger.snapshot()) for key, ledger in own.items()}
+            copies = (
+                (name, Client(ledgers[id(known.ledger)], **known.counts))
+                for name, known in self.clients.items()
+            )
+            return {**self.__dict__, "clients": OrderedDict(copies)}
 
     @classmethod
     def from_state(cls, victim: Victim, state: Any) -> "Queen":
@@ -229,14 +329,18 @@ class Queen(Defense):
 
         >>> queen = Queen.from_state(victim, queen.state_dict())
         """
-        queen = cls(victim, *fitted_from(victim, state))
+        fitted, (bound, forgotten) = fitted_from(victim, state), bound_from(state)
+        queen = cls(victim, *fitted, bound)
         shared = queen.config.ledgers == "shared"
-        queen.clients = clients_from(state["clients"], queen.new_ledger, shared)
+        queen.clients.update(clients_from(state["clients"], queen.new_ledger(), shared))
+        queen.forgotten = forgotten
         return queen
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Become the saved defence, its clients included; on a `ValueError` nothing changes."""
-        self.__dict__.update(self.from_state(self.victim, state).__dict__)
+        saved = self.from_state(self.victim, state)
+        with self._lock:
+            self.__dict__.update({**saved.__dict__, "_lock": self._lock})
 
     def save(self, path: str | Path) -> None:
         """Write the state to a file, whole or not at all."""

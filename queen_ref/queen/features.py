@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from queen_ref.checks import check_choice, check_floats, check_labels, check_number
 from queen_ref.models import Victim, device_of
+from queen_ref.modes import evaluating
 from queen_ref.progress import progress
 from queen_ref.training.fit import batches
 
@@ -26,23 +27,19 @@ from queen_ref.training.fit import batches
 def extract_features(victim: Victim, images: Tensor, batch_size: int = 512) -> Tensor:
     """phi(x) for many images: (N, C, H, W) -> (N, D), in batches, in eval mode.
 
-    `victim` is anything with `.features`. A module is put into eval mode and back.
+    `victim` is anything with `.features`. Its mode is put back. Features come in the images'
+    dtype, also from a victim that computes in half precision inside.
 
     >>> features = extract_features(victim, images)
     >>> features.shape
     torch.Size([200, 128])
     """
-    module = victim if isinstance(victim, nn.Module) and victim.training else None
-    if module is not None:
-        module.eval()
+    check_number("batch_size", batch_size, low=1, integer=True)
     device = device_of(victim, images.device)
-    features = [
-        victim.features(batch.to(device))
-        for batch in progress(images.split(batch_size), desc="features")
-    ]
-    if module is not None:
-        module.train()
-    return torch.cat(features)
+    batches_of = progress(images.split(int(batch_size)), desc="features")
+    with evaluating(victim):
+        features = [victim.features(batch.to(device)) for batch in batches_of]
+    return torch.cat(features).to(images.dtype)
 
 
 def class_means(points: Tensor, labels: Tensor, num_classes: int) -> Tensor:
@@ -55,6 +52,7 @@ def class_means(points: Tensor, labels: Tensor, num_classes: int) -> Tensor:
     """
     check_floats("points", points)
     check_labels(labels, len(points), num_classes)
+    labels = labels.long()
     counts = torch.bincount(labels, minlength=num_classes)
     if bool((counts == 0).any()):
         empty = (counts == 0).nonzero().flatten().tolist()
@@ -79,7 +77,7 @@ def find_clusters(points: Tensor, labels: Tensor, num_classes: int) -> Clusters:
     >>> clusters = find_clusters(feature_map(features), labels, num_classes=10)
     """
     centers = class_means(points, labels, num_classes)
-    distances = (points - centers[labels]).norm(dim=1)
+    distances = (points - centers[labels.long()]).norm(dim=1)
     return Clusters(centers, class_means(distances[:, None], labels, num_classes).flatten())
 
 
@@ -175,6 +173,8 @@ def fit_feature_map(
     check_choice("optimizer", optimizer, ("adam", "sgd"))
     check_number("epochs", epochs, low=1, integer=True)
     check_number("lr", lr, low=0, above=True)
+    check_number("seed", seed, low=0, integer=True)
+    labels, seed = labels.long(), int(seed)
 
     with torch.random.fork_rng(devices=[]):
         torch.random.default_generator.manual_seed(seed)

@@ -6,10 +6,10 @@ All of it comes from the victim and its own training set, once.
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from queen_ref.checks import check_images, check_kind, check_labels, check_number
-from queen_ref.models import Shape, Victim, device_of, shape_of, try_victim
+from queen_ref.models import Shape, Victim, device_of, dtype_of, shape_of, try_victim
 from queen_ref.queen.config import QueenConfig
 from queen_ref.queen.features import (
     Clusters,
@@ -44,10 +44,13 @@ def prepare(
     """
     check_images(images)
     check_number("seed", seed, low=0, integer=True)
-    if isinstance(victim, nn.Module):
-        victim.eval()
-        wanted = next((weight.dtype for weight in victim.parameters()), images.dtype)
-        check_kind("images", images, dtype=wanted)
+    seed = int(seed)
+    wanted = dtype_of(victim, images.dtype)
+    if wanted not in (torch.float32, torch.float64):
+        raise ValueError(
+            f"victim: expected float32 or float64, got {wanted}; autocast inside it will do"
+        )
+    check_kind("images", images, dtype=wanted)
     device = device_of(victim, images.device)
     num_classes = try_victim(victim, images[:2].to(device))
     check_labels(labels, len(images), num_classes)

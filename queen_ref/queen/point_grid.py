@@ -12,15 +12,15 @@ from torch import Tensor
 SIDE = 0.7  # of a cell, in units of r: below 1 / sqrt(2), above 1 / 2
 
 
-class PointGrid:
-    """Points (N, 2) with their classes (N,), in the order of their cells' numbers.
+class Cells:
+    """The numbers of the cells: one plan for all clients' grids over the same regions.
 
     Arguments: `centers` (K, 2); `reach` (K,), no point is farther from its center;
-    `spacing` r (K,), all lengths. A grid never changes: `with_points` makes a new one.
+    `spacing` r (K,), all lengths.
 
-    >>> grid = PointGrid(centers, reach=radii, spacing=radii / 10)
-    >>> grid.any_within(points, labels, radii[labels] / 10).any()   # bool (B,): none recorded yet
-    tensor(False)
+    >>> cells = Cells(centers, reach=radii, spacing=radii / 10)
+    >>> cells.classes(cells.keys(centers[:3], torch.arange(3)))
+    tensor([0, 1, 2])
     """
 
     def __init__(self, centers: Tensor, reach: Tensor, spacing: Tensor):
@@ -34,52 +34,93 @@ class PointGrid:
                 f"got s / r up to {half:.3g}"
             )
         self.half = int(half)
+        self.width = 2 * self.half + 1
         steps = torch.arange(-2, 3, device=centers.device)
         self.neighbours = torch.cartesian_prod(steps, steps)  # (25, 2)
-        self.points = centers.new_zeros(0, 2)
-        self.labels = torch.zeros(0, dtype=torch.long, device=centers.device)
-        self.keys = self.labels
+
+    def keys(self, points: Tensor, labels: Tensor) -> Tensor:
+        """The cells (B,) of points (B, 2) of classes (B,)."""
+        return self._number(self._place(points, labels), labels)
+
+    def around(self, points: Tensor, labels: Tensor) -> Tensor:
+        """The cells (B, 25) within two steps of each point (B, 2)."""
+        return self._number(self._place(points, labels)[:, None] + self.neighbours, labels[:, None])
+
+    def classes(self, keys: Tensor) -> Tensor:
+        """The classes (N,) of cells (N,)."""
+        return keys.div(self.width**2, rounding_mode="floor")
+
+    def _place(self, points: Tensor, labels: Tensor) -> Tensor:
+        offset = (points.double() - self.centers[labels]) / self.side[labels][:, None]
+        return offset.floor().long()
+
+    def _number(self, places: Tensor, labels: Tensor) -> Tensor:
+        column, row = (places + self.half).unbind(-1)
+        return (labels * self.width + column) * self.width + row
+
+
+class PointGrid:
+    """Points (N, 2) with their classes (N,), in the order of their cells' numbers.
+
+    Every class that has points may have a number beside them, its `tally`: in a ledger the CQS_k.
+    All of it is one tensor, for a tensor of its own costs 500 bytes however little it holds.
+    A grid never changes: `with_points` makes a new one.
+
+    >>> grid = PointGrid(Cells(centers, reach=radii, spacing=radii / 10))
+    >>> grid.any_within(points, labels, radii[labels] / 10).any()   # bool (B,): none recorded yet
+    tensor(False)
+    """
+
+    __slots__ = ("cells", "table")
+
+    def __init__(self, cells: Cells, table: Tensor | None = None):
+        self.cells = cells
+        # Rows: the cell's number, x, y, the class's tally; the bits of the last three are doubles.
+        empty = torch.zeros(4, 0, dtype=torch.long, device=cells.centers.device)
+        self.table = empty if table is None else table
+
+    @property
+    def keys(self) -> Tensor:
+        """The numbers of the cells (N,), in ascending order."""
+        return self.table[0]
+
+    @property
+    def points(self) -> Tensor:
+        return self.table[1:3].view(torch.double).T
+
+    @property
+    def labels(self) -> Tensor:
+        return self.cells.classes(self.keys)
+
+    @property
+    def tally(self) -> Tensor:
+        """The number of every class (K,), 0 of one without points."""
+        none = torch.zeros(len(self.cells.centers), dtype=torch.double, device=self.table.device)
+        return none.scatter_(0, self.labels, self.table[3].view(torch.double))
 
     def any_within(self, points: Tensor, labels: Tensor, radius: Tensor) -> Tensor:
         """Does a point of the same class lie within `radius` (B,) <= r? -> bool (B,)."""
-        if len(self.keys) == 0:
+        if self.table.shape[1] == 0:
             return torch.zeros_like(labels, dtype=torch.bool)
-        cells = self._cells(points, labels)[:, None] + self.neighbours  # (B, 25, 2)
-        keys = self._keys(cells, labels[:, None])
-        index = torch.searchsorted(self.keys, keys).clamp_max(len(self.keys) - 1)
+        keys = self.cells.around(points, labels)
+        index = torch.searchsorted(self.keys, keys).clamp_max(self.table.shape[1] - 1)
         gap = self.points[index].to(points.dtype) - points[:, None]
         near = torch.hypot(*gap.unbind(-1)) <= radius[:, None]
         return ((self.keys[index] == keys) & near).any(1)
 
-    def with_points(self, points: Tensor, labels: Tensor) -> "PointGrid":
-        """A grid that also holds these points (B, 2) of classes (B,)."""
-        keys = self._keys(self._cells(points, labels), labels)
-        keys, order = keys.sort()
-        larger = object.__new__(PointGrid)
-        larger.__dict__.update(self.__dict__)
+    def with_points(self, points: Tensor, labels: Tensor, tally: Tensor) -> "PointGrid":
+        """A grid that also holds these points (B, 2) of classes (B,), and another tally (K,)."""
+        keys, order = self.cells.keys(points, labels).sort()
+        places = points[order].double().T.contiguous().view(torch.long)
+        added = torch.cat([keys[None], places, torch.zeros_like(keys)[None]])
         # Merge two sorted lists in one pass: a full sort would grow dear with N.
         new = torch.searchsorted(self.keys, keys) + torch.arange(len(keys), device=keys.device)
-        is_new = torch.zeros(len(self.keys) + len(keys), dtype=torch.bool, device=keys.device)
+        table = self.table.new_empty(4, self.table.shape[1] + len(keys))
+        is_new = torch.zeros(table.shape[1], dtype=torch.bool, device=keys.device)
         is_new[new] = True
-        for name, added in (
-            ("keys", keys),
-            ("points", points[order]),
-            ("labels", labels[order]),
-        ):
-            old = getattr(self, name)
-            merged = old.new_empty(len(is_new), *old.shape[1:])
-            merged[new], merged[~is_new] = added.to(old.dtype), old
-            setattr(larger, name, merged)
-        return larger
-
-    def _cells(self, points: Tensor, labels: Tensor) -> Tensor:
-        offset = (points.double() - self.centers[labels]) / self.side[labels][:, None]
-        return offset.floor().long()
-
-    def _keys(self, cells: Tensor, labels: Tensor) -> Tensor:
-        width = 2 * self.half + 1
-        column, row = (cells + self.half).unbind(-1)
-        return (labels * width + column) * width + row
+        table[:, new], table[:, ~is_new] = added, self.table
+        table[3] = tally.double()[self.cells.classes(table[0])].view(torch.long)
+        return PointGrid(self.cells, table)
 
 
 def close_earlier(points: Tensor, labels: Tensor, radius: Tensor) -> Tensor:

@@ -30,9 +30,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from queen_ref.checks import check_choice, check_floats, check_labels, check_number
-from queen_ref.queen.history import History, history_from
+from queen_ref.checks import check_floats, check_labels, check_number
+from queen_ref.queen.history import history_from
 from queen_ref.queen.point_grid import PointGrid, close_earlier
+from queen_ref.queen.regions import Regions
 from queen_ref.sequential import first_come
 
 CHUNK = 512  # queries judged at once: the in-batch comparison is quadratic in it
@@ -80,6 +81,11 @@ class Verdict:
         """Novel and not to be reversed, bool (B,). These points were recorded."""
         return self.novel & ~self.reverse
 
+    def counts(self) -> list[int]:
+        """How many queries there were, and how many inside, recorded and reversed."""
+        fates = torch.stack([self.inside, self.recorded, self.reverse]).sum(1)
+        return [len(self.inside), *fates.tolist()]  # one wait for the device
+
 
 class SensitivityLedger:
     """One client's history: the recorded points of every class and the share they cover.
@@ -87,11 +93,14 @@ class SensitivityLedger:
     Arguments: `centers` (K, 2) and `radii` (K,), the clusters' mean distances rho_k; `spacing`
     r, a fraction of s_k for units="relative", a length of the map for "absolute";
     `threshold` on CQS_k; `alpha`, `beta` as above.
-    A class with rho_k = 0 has an empty region.
+    A class with rho_k = 0 has an empty region. Threads that share a ledger take turns, as `Queen`
+    sees to.
 
     >>> ledger = SensitivityLedger(centers, radii, spacing=0.1, threshold=0.2)
     >>> verdict = ledger.observe(points, labels)        # (B, 2), (B,) -> three bool (B,)
     """
+
+    __slots__ = ("point_grid", "regions")
 
     def __init__(
         self,
@@ -103,30 +112,56 @@ class SensitivityLedger:
         beta: float = 1.0,
         units: str = "relative",
     ):
-        check_floats("centers", centers)
-        check_floats("radii", radii)
-        if centers.ndim != 2 or centers.shape[1] != 2 or len(centers) == 0:
-            raise ValueError(f"centers: expected shape (K, 2), got {tuple(centers.shape)}")
-        if radii.shape != (len(centers),) or bool((radii < 0).any()):
-            raise ValueError(f"radii: expected {len(centers)} non-negative mean distances")
-        check_number("spacing", spacing, low=0, above=True)
-        check_number("threshold", threshold, low=0)
-        check_number("alpha", alpha, low=0, above=True)
-        check_number("beta", beta, low=0, above=True)
-        check_choice("units", units, ("relative", "absolute"))
-        self.centers = centers.detach().double()
-        self.sensitive = beta * radii.detach().to(centers.device).double()  # s_k (K,)
-        relative = units == "relative"
-        self.spacing = (
-            self.sensitive * spacing if relative else torch.full_like(self.sensitive, spacing)
-        )  # r of each class, as a length (K,)
-        self.threshold, self.alpha = threshold, alpha
-        self.settings = dict(
-            spacing=spacing, threshold=threshold, alpha=alpha, beta=beta, units=units
-        )
-        self.cqs = torch.zeros_like(self.sensitive)
-        self.recorded = torch.zeros(len(centers), dtype=torch.long, device=centers.device)
-        self.point_grid = self._no_points()
+        self.regions = Regions(centers, radii, spacing, threshold, alpha, beta, units)
+        self.point_grid = self.regions.no_points
+
+    def fork(self, history: PointGrid | None = None) -> "SensitivityLedger":
+        """A ledger of the same regions, which it shares, with that history or with none.
+
+        >>> ledger = SensitivityLedger(centers, radii)
+        >>> same = ledger.fork(ledger.snapshot())
+        """
+        ledger = object.__new__(SensitivityLedger)
+        ledger.regions = self.regions
+        ledger.point_grid = self.regions.no_points if history is None else history
+        return ledger
+
+    @property
+    def centers(self) -> Tensor:
+        """c_k (K, 2)."""
+        return self.regions.centers
+
+    @property
+    def sensitive(self) -> Tensor:
+        """s_k (K,), the radius of the sensitive disc."""
+        return self.regions.sensitive
+
+    @property
+    def spacing(self) -> Tensor:
+        """r of each class, as a length (K,)."""
+        return self.regions.spacing
+
+    @property
+    def threshold(self) -> float:
+        return self.regions.threshold
+
+    @property
+    def alpha(self) -> float:
+        return self.regions.alpha
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return self.regions.settings
+
+    @property
+    def cqs(self) -> Tensor:
+        """CQS_k (K,), the covered share of each class's disc."""
+        return self.point_grid.tally
+
+    @property
+    def recorded(self) -> Tensor:
+        """How many points of each class are recorded (K,)."""
+        return torch.bincount(self.point_grid.labels, minlength=self.num_classes)
 
     @property
     def num_classes(self) -> int:
@@ -139,13 +174,8 @@ class SensitivityLedger:
 
     @property
     def capacity(self) -> Tensor:
-        """The most points a class can ever record, 1 + 4 threshold (s_k / r)^2, as (K,).
-
-        Each recorded point adds at least (1/2)^2 (r / s_k)^2 to CQS_k, and none is recorded
-        above the threshold.
-        """
-        shares = (self.sensitive / self.spacing).nan_to_num(0.0) ** 2
-        return torch.where(self.sensitive > 0, 1 + 4 * self.threshold * shares, 0.0)
+        """The most points a class can ever record (K,), see `Regions.capacity`."""
+        return self.regions.capacity
 
     def observe(self, points: Tensor, labels: Tensor) -> Verdict:
         """Judge mapped queries (B, 2) with victim labels (B,), in the order of arrival.
@@ -187,24 +217,25 @@ class SensitivityLedger:
         sqs = sensitivity(distance[rows], radius[rows], self.alpha)
         share = (sqs * spacing[rows] / radius[rows]).double() ** 2
         close = close_earlier(z, k, spacing[rows])
-        kept = first_come(close, candidates=self.cqs[k] <= self.threshold)
-        record, cqs = self._spend(kept, k, share)
+        spent = self.cqs
+        kept = first_come(close, candidates=spent[k] <= self.threshold)
+        record, cqs = self._spend(spent, kept, k, share)
         still_novel = ~(close & record).any(1)
 
         novel[rows] = still_novel
         reverse[rows] = still_novel & ~record
         if bool(record.any()):
-            self.point_grid = self.point_grid.with_points(z[record].double(), k[record])
-            self.recorded = self.recorded + torch.bincount(k[record], minlength=self.num_classes)
-            self.cqs = cqs
+            self.point_grid = self.point_grid.with_points(z[record], k[record], cqs)
         return inside, novel, reverse
 
-    def _spend(self, kept: Tensor, labels: Tensor, shares: Tensor) -> tuple[Tensor, Tensor]:
+    def _spend(
+        self, before: Tensor, kept: Tensor, labels: Tensor, shares: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Record the kept queries in order until their class passes the threshold.
 
         One by one on purpose: sums of floats depend on their order, and this one decides.
         """
-        cqs, record = self.cqs.tolist(), torch.zeros_like(kept)
+        cqs, record = before.tolist(), torch.zeros_like(kept)
         rows = kept.nonzero().flatten()
         spent = []
         for row, k, share in zip(
@@ -214,7 +245,7 @@ class SensitivityLedger:
                 cqs[k] += share
                 spent.append(row)
         record[spent] = True
-        return record, self.cqs.new_tensor(cqs)
+        return record, before.new_tensor(cqs)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything needed to go on elsewhere: plain numbers and CPU tensors."""
@@ -233,15 +264,12 @@ class SensitivityLedger:
 
         Errors: `ValueError` that says what does not fit; then this ledger stays as it was.
         """
-        self.restore(history_from(state, self.state_dict(), self.capacity, self._no_points()))
+        self.restore(history_from(state, self.state_dict(), self.regions))
 
-    def snapshot(self) -> History:
-        """The history as it is now, for `restore`. Costs nothing."""
-        return History(self.cqs, self.recorded, self.point_grid)
+    def snapshot(self) -> PointGrid:
+        """The history as it is now, for `restore` and `fork`. Costs nothing."""
+        return self.point_grid
 
-    def restore(self, history: History) -> None:
+    def restore(self, history: PointGrid) -> None:
         """Go back to a snapshot."""
-        self.cqs, self.recorded, self.point_grid = history
-
-    def _no_points(self) -> PointGrid:
-        return PointGrid(self.centers, self.sensitive, self.spacing)
+        self.point_grid = history

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from queen_ref.checks import check_number
 from queen_ref.models import build, shape_of
+from queen_ref.modes import evaluating
 from queen_ref.progress import progress
 from queen_ref.training.fit import batches
 
@@ -42,8 +43,8 @@ def train_shadow(
 
     >>> shadow = train_shadow(build("small_cnn", (1, 28, 28), 10), images, labels, stop_at=0.5)
     """
-    device = next(model.parameters()).device
-    shuffle = torch.Generator().manual_seed(seed)
+    device, labels = next(model.parameters()).device, labels.long()
+    shuffle = torch.Generator().manual_seed(int(seed))
     exam = torch.randperm(len(images), generator=shuffle)[:EXAM]
     exam_images, exam_labels = images[exam].to(device), labels[exam].to(device)
     optimizer = torch.optim.SGD(model.parameters(), lr=lr, momentum=0.9, weight_decay=1e-4)
@@ -88,6 +89,8 @@ class ShadowEnsemble(nn.Module):
     ) -> "ShadowEnsemble":
         """Train `count` shadows that differ by seed; the last four as for `train_shadow`."""
         check_number("count", count, low=1, integer=True)
+        check_number("seed", seed, low=0, integer=True)
+        seed = int(seed)
         device = images.device if device is None else device
         models: list[nn.Module] = []
         for number in progress(range(count), desc="shadows"):
@@ -122,8 +125,12 @@ class ShadowEnsemble(nn.Module):
     ) -> Tensor:
         """Mean over the chosen shadows (B, n) of `mean_of(logits)`, softmax by default: (B, K).
 
-        Each shadow runs once, on the images that chose it.
+        Each shadow runs once, on the images that chose it, and in eval mode.
         """
+        with evaluating(self):
+            return self._mean(images, chosen, mean_of)
+
+    def _mean(self, images: Tensor, chosen: Tensor, mean_of: Callable[[Tensor], Tensor]) -> Tensor:
         total: Tensor | None = None
         for number, model in enumerate(self.models):
             rows = chosen[:, number].nonzero().flatten()

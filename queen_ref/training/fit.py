@@ -19,7 +19,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler, StepLR
 
-from queen_ref.checks import check_choice, check_images, check_labels, check_probabilities
+from queen_ref.checks import (
+    are_probabilities,
+    check_choice,
+    check_images,
+    check_kind,
+    check_labels,
+    check_logits,
+    check_number,
+    check_probabilities,
+)
+from queen_ref.models import Classifier
 from queen_ref.progress import progress
 from queen_ref.training.augmentation import augment
 from queen_ref.training.cuda_graph import GraphedStep, recorder_for
@@ -50,35 +60,50 @@ def fit(
     `loss(logits, targets)` in place of the cross-entropy; `precision` of the forward pass,
     "float32", "bfloat16" (weights and loss stay float32) or "auto": bfloat16 on a GPU. Batches
     move to the model's device.
-    Errors: `ValueError` for images, targets or settings that do not fit.
+    Errors: `ValueError` for images, targets or settings that do not fit, and at the first step for
+    a model that answers anything but logits of the targets' classes.
 
     >>> model = qr.models.build("small_cnn", (1, 28, 28), num_classes=10, seed=0)
     >>> losses = fit(model, images, labels, Recipe(epochs=5), seed=0)
     """
     check_images(images)
-    if targets.is_floating_point():
+    soft = isinstance(targets, Tensor) and targets.is_floating_point()
+    if soft:
         check_probabilities("targets", targets)
     else:
-        check_labels(targets, len(images))
+        # Of another module the name may mean anything: its first logits tell.
+        known = getattr(model, "num_classes", None) if isinstance(model, Classifier) else None
+        check_labels(targets, len(images), known)
+        targets = targets.long()
     if len(targets) != len(images):
         raise ValueError(f"targets: expected {len(images)} rows, got {len(targets)}")
     check_recipe(recipe)
     check_choice("precision", precision, PRECISIONS)
+    check_number("seed", seed, low=0, integer=True)
 
-    device = next(model.parameters()).device
+    weight = next(model.parameters())
+    device = weight.device
     half = precision == "bfloat16" or (precision == "auto" and device.type == "cuda")
+    if not half:
+        check_kind("images", images, dtype=weight.dtype)
+    classes = targets.shape[1] if soft else int(targets.max()) + 1
     weights = [*model.parameters(), *(second_loss.parameters() if second_loss is not None else ())]
     optimizer = torch.optim.SGD(
         weights, lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay
     )
     scheduler = make_schedule(optimizer, recipe.schedule, recipe.epochs)
-    shuffle = torch.Generator().manual_seed(seed)
+    shuffle = torch.Generator().manual_seed(int(seed))
     model.to(memory_format=torch.channels_last)  # convolutions train a third faster that way
     total = torch.zeros((), device=device)
+    plain = loss is F.cross_entropy
+    tried: list[bool] = []  # a look at the first step's logits; no other waits for the device
 
     def step(batch: Tensor, target: Tensor) -> None:
         with torch.autocast(device.type, torch.bfloat16, enabled=half, cache_enabled=False):
             logits = model(batch)
+            if plain and not tried:
+                check_first(logits, len(batch), classes, exactly=soft)
+                tried.append(True)
             extra = second_loss(model) if second_loss is not None else 0.0
         if half:
             logits = logits.float()  # a difference of probabilities needs its digits
@@ -89,8 +114,7 @@ def fit(
         total.add_(step_loss.detach() * len(batch))
 
     # A second loss draws at random, another loss may wait for a result: neither can be recorded.
-    plain = second_loss is None and loss is F.cross_entropy
-    recorder = recorder_for(device) if plain else None
+    recorder = recorder_for(device) if plain and second_loss is None else None
     graphed = GraphedStep(step, recorder) if recorder is not None else None
     take_step = graphed or step
     losses = []
@@ -111,8 +135,27 @@ def fit(
         model.eval()
         if after_epoch is not None:
             after_epoch(epoch, model)
+    model.eval()  # whatever the last `after_epoch` did
     model.to(memory_format=torch.contiguous_format)
     return losses
+
+
+def check_first(logits: object, count: int, classes: int, exactly: bool) -> None:
+    """Demand logits (count, K) that the targets' classes fit: K of them, or as many at most.
+
+    >>> check_first(torch.zeros(2, 3), count=2, classes=4, exactly=False)
+    Traceback (most recent call last):
+    ValueError: model: expected 4 classes or more, as the targets have, got 3
+    """
+    check_logits(logits, count)
+    assert isinstance(logits, Tensor)
+    if logits.shape[1] < classes or (exactly and logits.shape[1] != classes):
+        raise ValueError(
+            f"model: expected {classes} classes{'' if exactly else ' or more'}, "
+            f"as the targets have, got {logits.shape[1]}"
+        )
+    if count > 1 and are_probabilities(logits):
+        raise ValueError("model: expected logits, got probabilities: leave the softmax out")
 
 
 def batches(
@@ -127,7 +170,7 @@ def batches(
 
     Batch norm cannot normalise one sample of a 1x1 map, so a lone sample never comes alone.
     """
-    rows = list(torch.randperm(count, generator=generator).to(device).split(batch_size))
+    rows = list(torch.randperm(count, generator=generator).to(device).split(int(batch_size)))
     if len(rows) > 1 and len(rows[-1]) == 1:
         rows[-2:] = [torch.cat(rows[-2:])]
     return tuple(rows)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from queen_ref.checks import check_choice, check_number
+from queen_ref.checks import check_choice, check_number, plain_numbers
 from queen_ref.models import BUILDERS
 
 SCHEDULES = ("cosine", "step", "constant")
@@ -33,6 +33,7 @@ class Recipe:
     augment: bool = False
 
     def __post_init__(self) -> None:
+        plain_numbers(self)
         check_choice("model", self.model, tuple(BUILDERS))
         check_number("epochs", self.epochs, low=1, integer=True)
         check_number("batch_size", self.batch_size, low=1, integer=True)

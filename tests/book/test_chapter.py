@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -54,6 +55,33 @@ def test_empty_figure():
 def test_bad_parameters(profile, seed):
     with pytest.raises(ValueError, match="expected"):
         notebook.check_parameters(profile=profile, seed=seed)
+
+
+def in_a_notebook(monkeypatch, *cells):
+    shell = SimpleNamespace(user_ns={"In": ["", *cells]})
+    monkeypatch.setattr("IPython.get_ipython", lambda: shell)
+
+
+@pytest.mark.parametrize("line", ["profil = 'smoke'", "Profile = 'smoke'", "seed = 1\nlimits = 3"])
+def test_a_parameter_that_no_cell_has_is_refused(monkeypatch, line):
+    in_a_notebook(monkeypatch, "profile = 'cpu'\nseed = 0\nlimit = 0", "# Parameters\n" + line)
+    with pytest.raises(ValueError, match="among limit, profile, seed; got (p|P|limits)"):
+        notebook.check_parameters(profile="cpu", seed=0)
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["profile = 'cpu'\nseed = 0", "# Parameters\nprofile = 'smoke'\n"],
+        ["profile = 'cpu'\nseed = 0", "import queen_ref"],
+        ["# Parameters of mine, by hand\nprofile = 'cpu'\nseed = 0"],
+        [],
+    ],
+    ids=["papermill", "by hand", "a comment", "nothing"],
+)
+def test_parameters_that_the_notebook_has_are_taken(monkeypatch, cells):
+    in_a_notebook(monkeypatch, *cells)
+    notebook.check_parameters(profile="smoke", seed=0)
 
 
 def test_running_line_says_what_and_how_long(capsys):

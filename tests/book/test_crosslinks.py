@@ -57,6 +57,6 @@ def test_names_are_found_under_an_alias_and_not_where_they_are_not_used(tmp_path
     head = CHAPTERS[0].read_text().split("---\n")[1]
     path.write_text(f"---\n{head}---\n{cell}")
     assert crosslinks.used(path) == [
-        "queen_ref.attacks.training.ask",
+        "queen_ref.attacks.asking.ask",
         "queen_ref.metrics.accuracy",
     ]

@@ -11,3 +11,15 @@ def home(tmp_path, monkeypatch):
     monkeypatch.setattr("socket.socket.connect", lambda *_: pytest.fail("a test used the network"))
     (tmp_path / "data").mkdir()
     return tmp_path / "data"
+
+
+@pytest.fixture
+def homeless(monkeypatch):
+    """A container's user: a number without a name, HOME not set."""
+
+    def nobody(*_):
+        raise KeyError("no such user")
+
+    for name in ("HOME", "QUEEN_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", nobody)

@@ -1,7 +1,11 @@
 """The black box: what is counted, what is kept, and what is refused."""
 
+import copy
+import pickle
+
 import pytest
 import torch
+from hurry import at_once
 
 import queen_ref as qr
 
@@ -113,3 +117,49 @@ def test_bad_images_are_refused_before_a_defence_or_a_function_sees_them(bad, ma
     with pytest.raises(ValueError, match="images: expected"):
         api(bad)
     assert api.queries == 0
+
+
+def test_a_budget_from_eight_threads_is_that_of_one():
+    asked = []
+    api = qr.BlackBox(lambda x: asked.append(len(x)) or uniform(x), budget=100, record=True)
+    results = at_once(lambda _: api(IMAGES[:1]), range(400))
+    served = [result for result in results if isinstance(result, torch.Tensor)]
+    assert len(served) == sum(asked) == api.queries == len(list(api.exchanges())) == 100
+    assert all(isinstance(r, (torch.Tensor, qr.BudgetExceeded)) for r in results)
+    assert api.remaining == 0
+
+
+def test_batches_from_threads_are_served_whole_or_not_at_all():
+    api = qr.BlackBox(uniform, budget=100)
+    results = at_once(lambda size: api(IMAGES[:size]), [1, 2, 3, 4, 5, 6] * 20)
+    sizes = [len(result) for result in results if isinstance(result, torch.Tensor)]
+    assert sum(sizes) == api.queries <= 100 and api.remaining == 100 - api.queries < 6
+
+
+def test_what_fails_in_a_thread_is_given_back():
+    def moody(images):
+        if len(images) == 2:
+            raise RuntimeError("no mood")
+        return uniform(images)
+
+    api = qr.BlackBox(moody)
+    at_once(lambda size: api(IMAGES[:size]), [1, 2] * 100)
+    assert api.queries == 100
+    api.budget = 101
+    assert api.remaining == 1 and len(api(IMAGES[:1])) == 1
+
+
+def test_what_is_being_answered_is_set_aside_meanwhile():
+    left = []
+    api = qr.BlackBox(lambda x: left.append(api.remaining) or uniform(x), budget=10)
+    api(IMAGES)
+    assert left == [4] and api.remaining == 4
+
+
+def test_a_copy_goes_on_counting_by_itself():
+    api = qr.BlackBox(uniform, budget=10, record=True)
+    api(IMAGES)
+    for other in (copy.deepcopy(api), copy.copy(api), pickle.loads(pickle.dumps(api))):
+        other(IMAGES[:1])
+        assert (other.queries, api.queries) == (7, 6)
+        assert (len(list(other.exchanges())), len(list(api.exchanges()))) == (2, 1)

@@ -1,5 +1,6 @@
 """The cache: parts made once, damaged ones made again, files written whole, one at a time."""
 
+import errno
 import hashlib
 import os
 import pickle
@@ -159,3 +160,78 @@ def test_one_at_a_time_and_a_lock_ends_with_who_holds_it(tmp_path):
     holder.join()
     turn()
     assert not path.exists()  # only its lock was made
+
+
+# A machine that is not as ours -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOLCK, "No locks available"),
+        OSError(errno.EOPNOTSUPP, "Operation not supported"),
+        OSError(errno.ENOSPC, "No space left on device"),
+        NotImplementedError("FileSystem does not appear to support flock"),
+    ],
+    ids=["none left", "not supported", "full", "not implemented"],
+)
+def test_without_locks_it_goes_on_and_says_so_once(tmp_path, monkeypatch, capsys, error):
+    def refuse(*_):
+        raise error
+
+    monkeypatch.setattr("filelock.FileLock.acquire", refuse)
+    for _ in range(2):
+        with locked(tmp_path / "file"):
+            write_whole(tmp_path / "file", b"new")
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and str(tmp_path) in said and "one process at a time" in said
+
+
+def test_an_error_inside_the_lock_is_not_taken_for_a_missing_lock(tmp_path, capsys):
+    with pytest.raises(OSError, match="full"), locked(tmp_path / "file"):
+        raise OSError(errno.ENOSPC, "full")
+    assert not capsys.readouterr().err
+    with locked(tmp_path / "file"):  # and it was let go
+        pass
+
+
+@pytest.mark.parametrize("path", ["~/parts", "~ghost/parts", None])
+def test_without_a_home_the_cache_is_refused_in_one_line(homeless, monkeypatch, path):
+    if path:
+        monkeypatch.setenv("QUEEN_CACHE", path)
+    with pytest.raises(ValueError, match="^cache: expected a folder, found no home for ~"):
+        Cache()
+
+
+def test_without_a_home_a_cache_that_is_named_needs_none(homeless, monkeypatch, tmp_path):
+    monkeypatch.setenv("QUEEN_CACHE", str(tmp_path / "parts"))
+    assert Cache().folder == tmp_path / "parts"
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_a_full_disk_costs_the_entry_and_not_the_part(tmp_path, monkeypatch, capsys, call):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, call, full)
+    cache = Cache(tmp_path)
+    assert cache.get("victim", {}, lambda: "trained") == "trained"
+    assert cache.get("victim", {}, lambda: "again") == "again"
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "No space left on device" in said
+    assert [path.suffix for path in tmp_path.iterdir()] == [".lock"]
+
+
+def test_a_part_whose_sum_found_no_room_is_made_again(tmp_path, monkeypatch, capsys):
+    cache, once = Cache(tmp_path), os.replace
+
+    def full(part, path):
+        if str(path).endswith(".sha256"):
+            raise OSError(errno.EDQUOT, "Disk quota exceeded")
+        once(part, path)
+
+    monkeypatch.setattr(os, "replace", full)
+    assert cache.get("victim", {}, lambda: 1) == 1
+    monkeypatch.setattr(os, "replace", once)
+    assert cache.get("victim", {}, lambda: 2) == cache.get("victim", {}, lambda: 3) == 2
+    assert not list(tmp_path.glob(".*.part"))

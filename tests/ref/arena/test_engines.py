@@ -2,14 +2,15 @@
 
 import os
 import time
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 
 import pytest
-from engine import TWELVE, Quiet, be_killed, run_or_fail
+from engine import TWELVE, Quiet, die_once, run_or_fail, sleep_long
 from results import CELL
 
 from queen_ref.arena import Results, read, run_grid
-from queen_ref.arena.engines import Local, Processes, outcome_of, reachable
+from queen_ref.arena.engines import AGAIN, Local, Processes, outcome_of, reachable
 
 
 def test_an_outcome_is_a_result_or_an_exception():
@@ -38,10 +39,28 @@ def test_several_at_a_time_in_processes_of_their_own(tmp_path):
     assert os.getpid() not in {one["process"] for one in lines}
 
 
-def test_a_worker_that_is_killed_ends_its_cells_and_not_the_run(tmp_path):
-    engine = Processes(1, None, be_killed)
-    summary = run_grid([CELL], Results(tmp_path / "r.jsonl"), engine, show=Quiet(1))
-    assert [cell for cell, _ in summary.failed] == [CELL]
+def test_a_worker_that_is_killed_costs_its_own_cell_at_most(tmp_path):
+    engine, results = Processes(2, str(tmp_path), die_once), Results(tmp_path / "r.jsonl")
+    summary = run_grid(TWELVE[:3], results, engine, show=Quiet(3))
+    ((lost, error),) = summary.failed
+    assert lost.attack == "s4l" and isinstance(error, BrokenProcessPool) and not summary.left
+    assert {one["attack"] for one in read(results.path)} == {"naive", "top1"}
+    begun = {cell.attack: (tmp_path / cell.key).stat().st_size for cell in TWELVE[:3]}
+    assert AGAIN <= begun["s4l"] <= 1 + AGAIN and begun["top1"] >= 2
+    assert not engine.alone
+
+
+def test_a_run_that_ends_early_takes_its_workers_with_it(tmp_path):
+    engine = Processes(1, str(tmp_path), sleep_long)
+    job = engine.submit(CELL)
+    while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+        assert not job.future.done(), job.future.exception()
+        time.sleep(0.05)
+    begun = time.monotonic()
+    engine.close()
+    assert time.monotonic() - begun < 60 and job.future.done()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:9", "nowhere", "127.0.0.1:port", "127.0.0.1:99999"])

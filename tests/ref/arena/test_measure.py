@@ -2,11 +2,16 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
+import torch
 from results import CELL
 
 from queen_ref.arena import Cache, measure, run_cell
+from queen_ref.arena.measure import degenerate
+from queen_ref.defenses import NoDefense
+from queen_ref.queen import Queen
 
 OUTSIDE = {
     "attack", "policy", "defense", "seed", "profile", "substitute_accuracy",
@@ -67,3 +72,41 @@ def test_smoothing_says_what_it_really_sends(parts):
     found = run_cell(replace(CELL, attack="smoothing"), Cache(parts))
     assert found["queries"] == 450
     assert "more queries sent than the nominal budget" in found["flags"]
+
+
+# Outcomes that are none -------------------------------------------------------------------
+
+
+def queen_with(radii) -> Queen:
+    queen = object.__new__(Queen)  # nothing of it but its regions
+    queen.parts = SimpleNamespace(clusters=SimpleNamespace(radii=torch.tensor(radii)))
+    queen.clusters = queen.parts.clusters
+    return queen
+
+
+@pytest.mark.parametrize(
+    ("substitute", "victim", "found"),
+    [
+        (0.135, 0.95, ["substitute near chance or below"]),
+        (0.02, 0.95, ["substitute near chance or below"]),
+        (0.1, 0.1, ["substitute near chance or below", "victim near chance or below"]),
+        (0.4, 0.95, []),
+    ],
+)
+def test_a_model_that_guesses_is_flagged(substitute, victim, found):
+    numbers = {"substitute_accuracy": substitute, "victim_accuracy": victim}
+    assert degenerate(numbers, 10, 333, NoDefense(lambda x: x)) == found
+
+
+@pytest.mark.parametrize(
+    ("radii", "found"),
+    [
+        ([0.0, 0.0, 0.0], ["QUEEN guards nothing: no class has a region"]),
+        ([1.0, 0.0, 2.0], ["QUEEN guards 2 of 3 classes: the regions of the others are empty"]),
+        ([0.0, 0.0, 2.0], ["QUEEN guards 1 of 3 classes: the regions of the others are empty"]),
+        ([1.0, 1.0, 2.0], []),
+    ],
+)
+def test_a_queen_without_regions_is_flagged(radii, found):
+    numbers = {"substitute_accuracy": 0.8, "victim_accuracy": 0.9}
+    assert degenerate(numbers, 3, 333, queen_with(radii)) == found

@@ -1,5 +1,6 @@
 """The results file under every mishap: torn, foreign, not to be written, written by several."""
 
+import errno
 import json
 import os
 import random
@@ -92,3 +93,30 @@ def test_several_processes_neither_tear_nor_double_a_line(tmp_path, monkeypatch)
     assert all(process.exitcode == 0 for process in crowd[1:])
     lines = [json.loads(text) for text in path.read_text().splitlines()]
     assert sorted(one["seed"] for one in lines) == list(range(40))
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
+def test_a_full_disk_is_one_line_and_leaves_the_file_as_it_was(tmp_path, monkeypatch, number):
+    results = Results(tmp_path / "r.jsonl")
+    results.append(line())
+    before = results.path.read_bytes()
+
+    def full(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ValueError, match=f"cannot be written .{os.strerror(number)}"):
+        results.append(line(replace(CELL, seed=1)))
+    assert results.path.read_bytes() == before
+    monkeypatch.undo()
+    assert results.append(line(replace(CELL, seed=1)))
+
+
+def test_without_locks_results_are_written_all_the_same(tmp_path, monkeypatch, capsys):
+    def refuse(*_):
+        raise NotImplementedError("FileSystem does not appear to support flock")
+
+    monkeypatch.setattr("filelock.FileLock.acquire", refuse)
+    results = Results(tmp_path / "r.jsonl")
+    assert results.append(line()) and not results.append(line())
+    assert len(read(results.path)) == 1 and "one process at a time" in capsys.readouterr().err

@@ -4,13 +4,14 @@ from dataclasses import replace
 
 import pytest
 import torch
-from thief import BUDGET, POOL, TINY, Blur, equal, everything, run, victim_of
+from blocks import Blocks, blocks
+from thief import BUDGET, POOL, TINY, Blur, equal, everything, flags, run, victim_of
 
 import queen_ref as qr
 from queen_ref.attacks import ATTACKS, POLICIES, Attack, steal
-from queen_ref.attacks.attack import KNOWS_CLEAN, NO_STATE
-from queen_ref.attacks.smoothing import MORE_QUERIES
+from queen_ref.attacks.attack import DIVERGED, KNOWS_CLEAN, LEARNED_NOTHING, MORE_QUERIES, NO_STATE
 from queen_ref.checks import check_probabilities
+from queen_ref.training import Recipe
 
 COMBINATIONS = [
     (attack, policy)
@@ -61,14 +62,44 @@ def test_only_the_last_training_is_watched():
 
 
 def test_the_flags_say_what_a_result_hides():
-    assert run("naive", "random")[0].flags == []
-    assert run("smoothing", "random")[0].flags == [MORE_QUERIES]
-    assert run("bayes", "random")[0].flags == [KNOWS_CLEAN]
+    assert flags(run("naive", "random")[0]) == []
+    assert flags(run("smoothing", "random")[0]) == [MORE_QUERIES]
+    assert flags(run("bayes", "random")[0]) == [KNOWS_CLEAN]
     victim = victim_of(3)
     knowledge = everything(victim)
     knowledge.defense.stateful = True
     theft = steal(Blur(victim), POOL, BUDGET, "random", "ddae", knowledge, TINY)
-    assert theft.flags == [NO_STATE]
+    assert flags(theft) == [NO_STATE]
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_substitute_that_learned_nothing_is_flagged(policy):
+    images, labels = blocks(80)
+    api = qr.NoDefense(Blocks())
+    good = steal(api, images, 80, sizes=sizes_of(lr=0.1))
+    assert good.flags == []
+    shuffled = torch.randperm(80, generator=torch.Generator().manual_seed(0))
+    answers = torch.eye(4)[labels[shuffled]]  # by chance, so nothing can be learned in one epoch
+    seeds = 80 if policy == "random" else 20
+    sizes = replace(sizes_of(lr=1e-9), jbda_seeds=seeds)
+    luck = steal(lambda x: answers[: len(x)], images, 80, policy, sizes=sizes)
+    assert luck.flags == [LEARNED_NOTHING]
+
+
+@pytest.mark.parametrize("lr", [1e20, 1e30])
+def test_a_training_that_diverged_is_flagged_and_the_answers_are_kept(lr):
+    theft = steal(qr.NoDefense(Blocks()), blocks(80)[0], 80, sizes=sizes_of(lr))
+    assert theft.flags == [DIVERGED] and theft.answers.shape == (80, 4)
+
+
+def test_a_round_of_jbda_that_diverges_ends_the_attack_in_one_line():
+    api = qr.BlackBox(qr.NoDefense(Blocks()))
+    with pytest.raises(ValueError, match="^substitute: expected finite weights"):
+        steal(api, blocks(80)[0], 80, "jbda-tr", sizes=replace(sizes_of(1e30), jbda_seeds=20))
+
+
+def sizes_of(lr):
+    return replace(TINY, recipe=Recipe(epochs=4, batch_size=16, lr=lr), query_batch=80)
 
 
 def test_recovery_and_training_combine_freely():

@@ -13,7 +13,7 @@ IMAGES = torch.rand(6, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 @given(budget=st.integers(1, 50), more=st.integers(0, 50), seed=st.integers(0, 99))
 @settings(max_examples=20)
 def test_a_larger_budget_extends_the_smaller(budget, more, seed):
-    pool = torch.arange(100.0)[:, None, None, None].expand(100, 1, 8, 8)
+    pool = torch.linspace(0, 1, 100)[:, None, None, None].expand(100, 1, 8, 8)
     small = random_queries(pool, budget, seed)[:, 0, 0, 0]
     large = random_queries(pool, budget + more, seed)[:, 0, 0, 0]
     assert torch.equal(large[:budget], small) and len(large.unique()) == len(large)

@@ -1,9 +1,15 @@
 """`queen-ref`: what it says of itself, and of a command that is not complete."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
+
 import pytest
 
 import queen_ref
-from queen_ref.cli import main
+from queen_ref.cli import app, main
 
 
 def test_without_a_command_it_points_at_the_help(capsys):
@@ -20,3 +26,54 @@ def test_version_is_that_of_the_package(capsys):
 def test_a_command_that_is_not_complete_is_one_line_too(here, capsys, command):
     assert main(command) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+# Interrupted -----------------------------------------------------------------------------
+
+LAST = "queen-ref: interrupted; the same command goes on"
+# Whoever starts the tests in the background may have told their children to ignore Ctrl-C.
+COMMAND = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from queen_ref.cli import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "everybody", "workers", "code"),
+    [
+        (signal.SIGINT, False, 1, 130),
+        (signal.SIGINT, True, 2, 130),
+        (signal.SIGTERM, False, 2, 143),
+    ],
+    ids=["Ctrl-C", "Ctrl-C, workers too", "SIGTERM"],
+)
+def test_the_last_line_says_how_to_go_on(here, number, everybody, workers, code):
+    words = "arena --profile smoke --attacks naive --policies random --defenses none,top1 --out r"
+    process = subprocess.Popen(
+        [sys.executable, "-c", COMMAND, *words.split(), "--workers", str(workers)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    while not (here / "r").exists() and process.poll() is None:
+        time.sleep(0.05)
+    time.sleep(0.3)
+    (os.killpg if everybody else os.kill)(process.pid, number)
+    said = process.communicate(timeout=120)[1]
+    assert process.returncode == code and said.splitlines()[-1] == LAST, said
+
+
+@pytest.mark.parametrize(("stop", "code"), [(KeyboardInterrupt, 130), (app.Terminated, 143)])
+def test_a_command_that_is_stopped_has_the_codes_of_the_shell(monkeypatch, capsys, stop, code):
+    def command() -> int:
+        """Runs for long."""
+        raise stop
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setitem(app.COMMANDS, "report", command)
+    assert main(["report"]) == code
+    assert capsys.readouterr().err.splitlines()[-1] == LAST
+    assert signal.getsignal(signal.SIGTERM) is before

@@ -3,13 +3,16 @@
 import csv
 import io
 import json
+import sys
+from dataclasses import replace
 
 import pytest
-from results import LINE
+from results import CELL, LINE, line
 
 from queen_ref.arena import Cell, Results
 from queen_ref.arena.cells import FORMAT
 from queen_ref.cli import main
+from queen_ref.cli.report import shown
 
 
 def test_report_prints_markdown_or_csv(measured, capsys):
@@ -63,3 +66,37 @@ def test_a_sweep_and_a_trial_are_not_averaged_with_the_grid(measured, capsys):
         ("smoke", "queen threshold=0.1"),
         ("smoke, limit 100", "none"),
     }
+
+
+# A terminal that knows ASCII only ---------------------------------------------------------
+
+
+def ascii_terminal(monkeypatch) -> io.BytesIO:
+    output = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(output, encoding="ascii"))
+    return output
+
+
+@pytest.mark.parametrize("options", [[], ["--csv"]])
+def test_an_ascii_terminal_shows_a_table(measured, monkeypatch, options):
+    Results(measured).append(line(replace(CELL, seed=1), flags=["caf\u00e9"]))
+    output = ascii_terminal(monkeypatch)
+    assert main(["report", str(measured), *options]) == 0
+    sys.stdout.flush()
+    text = output.getvalue().decode("ascii")
+    assert "caf\\xe9 (1)" in text and (options or "| naive | 0.800 +- 0.000 |" in text)
+    assert sys.stdout.errors == "strict"  # as it was
+
+
+def test_names_that_ascii_lacks_do_not_stop_a_command(measured, here, monkeypatch):
+    (here / "\u00e9t\u00e9").mkdir()
+    output = ascii_terminal(monkeypatch)
+    assert main(["report", str(measured), "--out", "\u00e9t\u00e9"]) == 0
+    sys.stdout.flush()
+    assert output.getvalue().startswith(b"\\xe9t\\xe9: report.md")
+    assert "mean \u00b1" in (here / "\u00e9t\u00e9/report.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1", None])
+def test_a_terminal_that_has_the_sign_shows_it(encoding):
+    assert shown("0.8 \u00b1 0.1", encoding) == "0.8 \u00b1 0.1"

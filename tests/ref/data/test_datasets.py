@@ -5,7 +5,7 @@ import pytest
 import torch
 from folders import batches, folders, picture, refused
 
-from queen_ref.data.datasets import dataset, in_turns
+from queen_ref.data.datasets import data_root, dataset, in_turns, splits_of
 
 
 def test_the_size_is_an_argument_also_for_batches(home, monkeypatch):
@@ -55,3 +55,59 @@ def test_turns_are_shared_out_when_classes_differ_in_size():
 )
 def test_wrong_arguments_are_refused(arguments, says):
     assert refused(*arguments).startswith(says)
+
+
+# Folders in halves ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("held", ["test", "val", "valid", "Validation"])
+def test_a_folder_in_halves_is_read_as_splits_whatever_the_second_is_called(home, held):
+    folders(home / "mine/train", 3, 2)
+    folders(home / "mine" / held, 3)
+    assert splits_of(home / "mine") == ("train", "test")
+    assert dataset(home / "mine")[1].tolist() == [0, 0, 1, 1, 2, 2]
+    assert dataset(home / "mine", "test")[1].tolist() == [0, 1, 2]
+
+
+def test_beside_test_a_val_is_left_alone(home):
+    for number, half in enumerate(("train", "val", "test"), 1):
+        folders(home / "mine" / half, 2, number)
+    assert len(dataset(home / "mine", "test")[0]) == 6
+
+
+@pytest.mark.parametrize(
+    "halves", [["train"], ["val"], ["test", "val"], ["train", "val", "valid"], ["train", "Train"]]
+)
+def test_half_a_split_is_no_class(home, halves):
+    for half in halves:
+        folders(home / "mine" / half, 2)
+    assert "expected train/ and one of test/, val/" in refused(home / "mine")
+
+
+def test_a_train_beside_a_bus_is_a_class(home):
+    for word in ("bus", "train", "truck"):
+        picture(home / "mine" / word / "0.png")
+    assert dataset(home / "mine")[1].tolist() == [0, 1, 2]
+    assert splits_of(home / "mine") == ("train",)
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "numbers"),
+    [
+        ("ant bee owl", "ant owl", ([0, 1, 2], [0, 2])),
+        ("bee owl", "ant owl", ([1, 2], [0, 2])),
+        ("ant", "bee owl", ([0], [1, 2])),
+    ],
+)
+def test_a_class_has_one_number_in_both_halves(home, train, test, numbers):
+    for half, words in (("train", train), ("test", test)):
+        for word in words.split():
+            picture(home / "mine" / half / word / "0.png")
+    assert tuple(dataset(home / "mine", half)[1].tolist() for half in ("train", "test")) == numbers
+
+
+@pytest.mark.parametrize("name", ["~/mine", "imagefolder:~ghost/mine"])
+def test_without_a_home_a_path_from_there_is_one_line(homeless, name):
+    assert "found no home" in refused(name)
+    with pytest.raises(ValueError, match="^data: expected a folder, found no home"):
+        data_root("~/data")

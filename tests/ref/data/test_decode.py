@@ -2,8 +2,10 @@
 
 import os
 import shutil
+import struct
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +30,93 @@ def test_sixteen_bits_are_scaled_not_cut_off(home):
     (home / "mine/a").mkdir(parents=True)
     Image.fromarray(np.full((9, 9), 100 * 257, np.uint16)).save(home / "mine/a/0.png")
     assert dataset(home / "mine", as_uint8=True)[0].unique().tolist() == [100]
+
+
+def saved(home, image: Image.Image, name: str = "0.png", **options) -> Path:
+    """The image as the only one of a folder."""
+    (home / "mine/a").mkdir(parents=True)
+    image.save(home / "mine/a" / name, **options)
+    return home / "mine"
+
+
+def ink(mode: str) -> tuple[Image.Image, dict]:
+    """Black ink in the middle of what is clear, and how to save it."""
+    image = Image.new("L", (9, 9), 255)
+    image.paste(0, (3, 3, 6, 6))
+    if mode in ("RGBA", "LA"):
+        clear = Image.new(mode, (9, 9), (0,) * len(mode))
+        clear.putalpha(Image.eval(image, lambda shade: 255 - shade))
+        return clear, {}
+    return image.convert(mode), {"transparency": (255,) * 3 if mode == "RGB" else 255}
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "L", "RGB"])
+def test_what_is_clear_is_white_paper(home, mode):
+    image, options = ink(mode)
+    pixels = dataset(saved(home, image, **options), size=9)[0][0]
+    assert pixels[:, 4, 4].tolist() == [0] * 3 and pixels[:, 0, 0].tolist() == [1] * 3
+
+
+def test_what_is_half_clear_is_mixed_with_white(home):
+    image = Image.new("RGBA", (9, 9), (255, 0, 0, 51))
+    assert dataset(saved(home, image), as_uint8=True)[0][0, :, 0, 0].tolist() == [255, 204, 204]
+
+
+@pytest.mark.parametrize("mode", ["1", "P", "CMYK", "16 bit RGB"])
+def test_other_modes_keep_their_colours(home, mode):
+    if mode == "16 bit RGB":
+        (home / "mine/a").mkdir(parents=True)
+        rows = b"".join(b"\0" + bytes([200, 7, 100, 7, 0, 7]) * 9 for _ in range(9))
+        (home / "mine/a/0.png").write_bytes(png(9, 9, 16, 2, rows))
+    else:
+        colour = (255, 255, 255) if mode == "1" else (200, 100, 0)
+        image = Image.new("RGB", (9, 9), colour)
+        image = image.quantize(4) if mode == "P" else image.convert(mode)
+        saved(home, image, "0.jpg" if mode == "CMYK" else "0.png")
+    found = dataset(home / "mine", as_uint8=True)[0][0, :, 4, 4]
+    wanted = (255, 255, 255) if mode == "1" else (200, 100, 0)
+    assert (found.int() - torch.tensor(wanted)).abs().max() <= 3  # a JPEG rounds
+
+
+def png(width: int, height: int, bits: int, colour: int, rows: bytes) -> bytes:
+    """A PNG file, for what Pillow reads and does not write."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        total = zlib.crc32(kind + data)
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", total)
+
+    head = struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0)
+    parts = [chunk(b"IHDR", head), chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def test_floats_between_0_and_1_are_scaled(home):
+    image = Image.fromarray(np.full((9, 9), 0.5, np.float32))
+    assert dataset(saved(home, image, "0.tiff"), as_uint8=True)[0].unique().tolist() == [128]
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        np.full((9, 9), 128, np.float32),
+        np.full((9, 9), -0.5, np.float32),
+        np.full((9, 9), np.nan, np.float32),
+        np.full((9, 9), 128, np.int32),
+    ],
+    ids=["255", "negative", "nan", "32 bits"],
+)
+def test_numbers_whose_white_nobody_knows_are_refused(home, numbers):
+    assert "0.tiff" in refused(saved(home, Image.fromarray(numbers), "0.tiff"))
+
+
+@pytest.mark.parametrize("name", ["0.jpg", "0.png"])
+def test_a_picture_stands_upright(home, name):
+    image = Image.new("RGB", (32, 32), (255, 255, 255))
+    image.paste((0, 0, 0), (0, 0, 16, 32))  # the left half is dark
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn by 90 degrees to the right: the left half is the upper one
+    found = dataset(saved(home, image, name, exif=exif))[0][0].mean(0)
+    assert float(found[:14].max()) < 0.1 and float(found[18:].min()) > 0.9
 
 
 def test_a_long_picture_is_cut_at_both_ends_not_squeezed(home):

@@ -1,5 +1,6 @@
 """Files of a folder: their order, their classes, and which are missing."""
 
+import pytest
 from folders import cub, folders, picture, refused
 
 from queen_ref.data.datasets import dataset
@@ -40,3 +41,64 @@ def test_an_image_that_a_list_names_must_be_there(home):
     folder = cub(home)
     (folder / "images/007.Bird/Bird_1.jpg").unlink()
     assert "007.Bird/Bird_1.jpg" in refused("cub200")
+
+
+# Names and links -------------------------------------------------------------------------
+
+
+def test_two_spellings_of_one_name_are_refused(home):
+    for word in ("caf\u00e9", "cafe\u0301"):
+        picture(home / "mine" / word / "0.png")
+    assert "one spelling of a class" in refused(home / "mine")
+
+
+@pytest.mark.parametrize("other", ["Caf\u00e9", "cafe\u0301", "CAFE\u0301"])
+def test_a_class_that_the_other_half_spells_otherwise_is_refused(home, other):
+    picture(home / "mine/train" / "caf\u00e9" / "0.png")
+    picture(home / "mine/test" / other / "0.png")
+    assert "one spelling of a class" in refused(home / "mine", "test")
+
+
+def test_capital_and_small_letters_are_two_classes(home):
+    for half in ("train", "test"):
+        for word in "aA":
+            picture(home / "mine" / half / word / "0.png")
+    assert dataset(home / "mine", "test")[1].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("name", ["owl.png", "owl.JPG"])
+def test_an_image_where_a_class_is_expected_is_refused(home, name):
+    folders(home / "mine", 2)
+    (home / "mine" / name).write_bytes((home / "mine/c000/0.jpg").read_bytes())
+    assert f"{name} beside them" in refused(home / "mine")
+
+
+def test_notes_beside_the_classes_are_no_images(home):
+    folders(home / "mine", 2)
+    (home / "mine/README.txt").write_text("birds")
+    assert len(dataset(home / "mine")[0]) == 2
+
+
+@pytest.mark.parametrize(
+    ("link", "target"), [("c000/again", "."), ("c000/up", ".."), ("c000/b", "../c001")]
+)
+def test_links_that_lead_back_are_refused(home, link, target):
+    folders(home / "mine", 2)
+    (home / "mine/c001/a").symlink_to("../c000")
+    (home / "mine" / link).symlink_to(target)
+    assert "leads back into itself" in refused(home / "mine")
+
+
+@pytest.mark.parametrize(("link", "target"), [("c002", "gone"), ("c000/1.jpg", "1.jpg")])
+def test_a_link_to_nothing_is_no_missing_image(home, link, target):
+    folders(home / "mine", 2)
+    (home / "mine" / link).symlink_to(target)
+    assert f"{link}, a link to nothing" in refused(home / "mine")
+
+
+def test_links_to_classes_and_images_are_followed(home):
+    folders(home / "real", 2)
+    folders(home / "mine", 1)
+    (home / "mine/c001").symlink_to(home / "real/c001")
+    (home / "mine/c000/1.jpg").symlink_to(home / "real/c000/0.jpg")
+    assert dataset(home / "mine")[1].tolist() == [0, 0, 1]

@@ -1,5 +1,6 @@
 """What a profile loads: its parts, its limit, and what it refuses."""
 
+import numpy as np
 import pytest
 import torch
 from folders import folders, tiny
@@ -106,3 +107,33 @@ def test_the_profile_gpu_reads_both_sets_and_a_limit_cuts_them(home):
 def test_wrong_arguments_of_a_profile_are_value_errors(options):
     with pytest.raises(ValueError, match="expected"):
         qr.data.load(**options)
+
+
+def test_a_gradient_step_asks_in_eval_mode_and_puts_every_flag_back():
+    model = qr.models.build("small_cnn", (1, 8, 8), 3).train()
+    model.body[0][1].eval()
+    modes = [part.training for part in model.modules()]
+    labels = torch.arange(6) % 3
+    moved = gradient_step(model, IMAGES, labels, eps=0.1)
+    assert [part.training for part in model.modules()] == modes
+    assert torch.equal(moved, gradient_step(model.eval(), IMAGES, labels.to(torch.uint8), eps=0.1))
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (IMAGES * 255, r"numbers in \[0, 1\]"),
+        ((IMAGES - 0.5) / 0.25, r"numbers in \[0, 1\]"),
+        (IMAGES.double(), "dtype torch.float32"),
+    ],
+)
+def test_a_gradient_step_of_other_images_is_refused(images, message):
+    model = qr.models.build("small_cnn", (1, 8, 8), 3)
+    with pytest.raises(ValueError, match=message):
+        gradient_step(model, images, torch.arange(6) % 3, eps=0.1)
+
+
+def test_noise_takes_a_seed_of_numpy():
+    seeds = (3, np.int64(3))
+    one, other = (qr.data.noise(2, (1, 8, 8), seed) for seed in seeds)
+    assert torch.equal(one, other)

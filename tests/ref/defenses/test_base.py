@@ -1,9 +1,11 @@
 """What every defence promises, for any answer of any victim."""
 
+import copy
 from functools import cache
 
 import pytest
 import torch
+from blocks import Blocks, blocks
 
 import queen_ref as qr
 from queen_ref.defenses import DEFENSES
@@ -143,3 +145,135 @@ def test_a_stateful_defence_answers_by_what_it_remembers(name, parts):
 def test_an_unknown_name_or_a_missing_part_is_refused(name, message, parts):
     with pytest.raises(ValueError, match=message):
         make_defense(name, parts["victim"])
+
+
+def trained_state(defense):
+    """A copy of everything that a forward in train mode would change."""
+    return [
+        {name: value.clone() for name, value in model.state_dict().items()}
+        for model in (*defense._models(), getattr(defense, "shadows", None))
+        if isinstance(model, torch.nn.Module)
+    ]
+
+
+@pytest.mark.parametrize("name", DEFENSES)
+def test_no_defence_answers_in_train_mode_and_every_flag_is_put_back(name, parts, images):
+    parts = {**parts, **{k: copy.deepcopy(parts[k]) for k in ("outlier_exposed", "misinformation")}}
+    parts["victim"] = victim = copy.deepcopy(parts["victim"])
+    if name.startswith("queen"):
+        parts["queen"] = qr.Queen.from_state(victim, parts["queen"].state_dict())
+    defense = make(name, parts)
+    expected = make(name, parts)(images)
+    before, models = trained_state(defense), defense._models()
+    for model in models:
+        model.train()
+        [*model.modules()][-1].eval()
+    modes = [[part.training for part in model.modules()] for model in models]
+    assert torch.equal(defense(images), expected)
+    defense.fresh().simulate(images, expected)
+    assert [[part.training for part in model.modules()] for model in models] == modes
+    # MAD has made its proxy meanwhile: it stands behind the victim.
+    for one, other in zip(trained_state(defense), before, strict=name != "mad"):
+        assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+class Badly(Blocks):
+    def __init__(self, answer):
+        super().__init__()
+        self.reply = answer
+
+    def forward(self, images):
+        return self.reply(super().forward(images))
+
+
+@pytest.mark.parametrize("name", ["none", "rounding", "mad", "modelguard-s"])
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (lambda logits: logits.softmax(1), "got probabilities"),
+        (lambda logits: logits[:, :1], "K >= 2"),
+        (lambda logits: (logits, logits), "got tuple"),
+        (lambda logits: logits[:-1], r"logits \(4, K\)"),
+    ],
+)
+def test_a_victim_that_answers_no_logits_is_refused_at_the_first_answer(name, answer, message):
+    defense = make_defense(name, Badly(answer))
+    with pytest.raises(ValueError, match=message):
+        defense(blocks(4)[0])
+
+
+@pytest.mark.parametrize("name", ["none", "rounding", "mad", "modelguard-s"])
+def test_log_probabilities_and_a_parallel_victim_are_answered_alike(name):
+    images, expected = blocks(4)[0], make_defense(name, Blocks())(blocks(4)[0])
+    logs = make_defense(name, Badly(lambda logits: logits.log_softmax(1)))
+    torch.testing.assert_close(logs(images), expected)
+    if not torch.cuda.is_available():
+        parallel = make_defense(name, torch.nn.DataParallel(Blocks()))
+        assert torch.equal(parallel(images), expected)
+
+
+def test_logits_that_overflow_are_refused():
+    defense = qr.NoDefense(Badly(lambda logits: logits * 1e38 * 1e38))
+    with pytest.raises(ValueError, match="expected finite numbers"):
+        defense(blocks(4)[0])
+
+
+def test_a_victim_is_tried_once_and_with_no_forward_of_its_own():
+    asked = []
+    defense = qr.NoDefense(Badly(lambda logits: asked.append(len(logits)) or logits))
+    defense(blocks(4)[0])
+    defense(blocks(2)[0])
+    assert asked == [4, 2]
+
+
+SIMPLE = ["none", "top1", "rounding", "reverse-sigmoid", "mad", "modelguard-w", "modelguard-s"]
+
+
+@pytest.mark.parametrize("name", SIMPLE)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_victim_in_half_precision_is_defended_in_single(name, dtype):
+    images = blocks(6)[0].to(dtype)
+    answers = make_defense(name, Blocks().to(dtype))(images)
+    assert answers.dtype == torch.float32
+    torch.testing.assert_close(answers.sum(1), torch.ones(6))
+
+
+@pytest.mark.parametrize("name", [*SIMPLE, "am", "queen", "queen-exact"])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
+def test_a_simulation_may_come_in_another_precision_than_the_victims(name, dtype, parts, images):
+    defense = make(name, parts)
+    probs = defense.victim(images).softmax(1)
+    defense(images)
+    other = defense.simulate(images, probs.to(dtype))
+    assert other.dtype == dtype and bool(other.isfinite().all())
+    if name in ("mad", "am", "modelguard-s"):
+        assert defense.simulate(images.to(dtype), probs.to(dtype)).dtype == dtype
+
+
+def test_autocast_inside_a_victim_is_defended_in_single():
+    class Cast(Blocks):
+        def features(self, images):
+            with torch.autocast("cpu", torch.bfloat16):
+                return super().features(images).bfloat16()
+
+        def forward(self, images):
+            with torch.autocast("cpu", torch.bfloat16):
+                return self.head(self.features(images))
+
+    config = qr.QueenConfig(map_epochs=1, shadows=1, shadows_per_query=1, shadow_epochs=1)
+    images, labels = blocks(40)
+    for defense in (
+        make_defense("modelguard-s", Cast()),
+        make_defense("mad", Cast()),
+        qr.Queen.fit(Cast(), images, labels, config),
+    ):
+        answers = defense(images)
+        assert answers.dtype == torch.float32
+        assert torch.equal(answers.argmax(1), labels)
+
+
+def test_images_outside_0_and_1_are_refused_by_every_door(parts, images):
+    for name in DEFENSES:
+        for bad in (images * 255, (images - 0.5) / 0.25):
+            with pytest.raises(ValueError, match=r"numbers in \[0, 1\]"):
+                make(name, parts)(bad)

@@ -1,12 +1,16 @@
 """The whole defence: what it promises its clients, its operator and its memory."""
 
+import copy
 import dataclasses
+import pickle
 
 import pytest
 import torch
+from hurry import at_once
 
 import queen_ref as qr
 from queen_ref.defenses import Defense
+from queen_ref.queen.point_grid import close_earlier
 
 EAGER = qr.QueenConfig(threshold=0.01, shadows=3, shadows_per_query=2, map_epochs=15)
 
@@ -159,9 +163,13 @@ def test_a_query_that_fails_half_way_leaves_no_trace(queen, images, monkeypatch)
 
 def test_exactly_k_s_shadow_forwards_per_reversed_query(queen, images, monkeypatch):
     seen = []
-    for shadow in queen.shadows.models:
+    hooks = [
         shadow.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
-    queen(images)
+        for shadow in queen.shadows.models
+    ]
+    queen(images[:200])
+    for hook in hooks:
+        hook.remove()
     assert sum(seen) == queen.config.shadows_per_query * queen.report()["reversed"]
     assert len(seen) <= len(queen.shadows)  # each shadow runs once, on its share of the batch
 
@@ -196,3 +204,127 @@ class BentVictim:
 def _located(queen, images):
     query = queen.look(images)
     return query.points, query.labels
+
+
+def test_one_client_from_eight_threads_is_counted_like_one_from_one(queen, images):
+    calls = [image[None] for image in images[:160]]
+    results = at_once(lambda image: queen(image, client="crowd"), calls)
+    assert all(isinstance(result, torch.Tensor) for result in results)
+    report, ledger = queen.report("crowd"), queen.ledger("crowd")
+    assert report["queries"] == 160 and report["recorded"] == int(ledger.recorded.sum()) > 0
+    # Inside does not depend on the order; the rest is that of some order, so of a legal ledger.
+    assert report["inside"] == int(
+        queen.new_ledger().observe(*_located(queen, images[:160])).inside.sum()
+    )
+    points, labels = ledger.points
+    close = close_earlier(points, labels, ledger.spacing[labels])
+    assert not bool(close.any()) and bool((ledger.recorded <= ledger.capacity).all())
+
+
+def test_the_first_query_of_a_client_in_eight_threads_loses_nothing(queen, images):
+    at_once(lambda n: queen(images[:1], client=str(n // 16)), range(80))
+    for client in range(5):
+        report = queen.report(str(client))
+        assert report["queries"] == 16 and report["recorded"] <= 1
+
+
+def test_a_shared_ledger_from_eight_threads_counts_every_client(queen, images):
+    shared = queen.with_settings(ledgers="shared")
+    at_once(lambda n: shared(images[n : n + 1], client=str(n % 5)), range(100))
+    reports = [shared.report(str(client)) for client in range(5)]
+    assert [report["queries"] for report in reports] == [20] * 5
+    recorded = int(shared.ledger("0").recorded.sum())
+    assert sum(report["recorded"] for report in reports) == recorded
+
+
+def test_a_query_that_fails_takes_nothing_from_others_that_ask_meanwhile(
+    queen, images, monkeypatch
+):
+    forward = queen.shadows.forward
+
+    def moody(pictures, *rest):
+        return 1 / 0 if len(pictures) > 1 else forward(pictures, *rest)
+
+    monkeypatch.setattr(queen.shadows, "forward", moody)
+    calls = [images[n : n + 1] for n in range(100)] + [images] * 5
+    results = at_once(queen, calls[::-1])
+    assert sum(isinstance(result, ZeroDivisionError) for result in results) == 5
+    report = queen.report()
+    assert report["queries"] == 100 and report["recorded"] == int(queen.ledger().recorded.sum())
+
+
+def test_reset_while_others_ask_forgets_and_breaks_nothing(queen, images):
+    def work(number):
+        return queen.reset() if number % 20 == 0 else queen(images[number : number + 1])
+
+    results = at_once(work, range(120))
+    assert not any(isinstance(result, Exception) for result in results)
+    report = queen.report()
+    assert report["queries"] < 120 and report["recorded"] == int(queen.ledger().recorded.sum())
+
+
+def test_the_least_recently_seen_client_leaves(queen, images):
+    bounded = queen.with_settings(max_clients=2)
+    for client in "abac":
+        bounded(images[:5], client=client)
+    assert list(bounded.clients) == ["a", "c"]
+    assert bounded.report("a")["queries"] == 10 and bounded.report("b")["queries"] == 0
+    assert bounded.report("b")["forgotten"] == 1 and "forgotten" not in queen.report("a")
+    assert bounded.fresh().max_clients == 2 and bounded.fresh().forgotten == 0
+
+
+def test_a_bound_survives_saving_and_holds_under_threads(setting, queen, images):
+    bounded = queen.with_settings(max_clients=3)
+    at_once(lambda n: bounded(images[n : n + 1], client=str(n)), range(60))
+    assert len(bounded.clients) == 3 and bounded.forgotten == 57
+    again = qr.Queen.from_state(setting[0], bounded.state_dict())
+    assert (again.max_clients, again.forgotten) == (3, 57)
+    assert list(again.clients) == list(bounded.clients)
+    with pytest.raises(ValueError, match="max_clients: expected an integer >= 1"):
+        queen.with_settings(max_clients=0)
+
+
+def test_a_query_that_fails_drives_nobody_out(queen, images):
+    bounded = queen.with_settings(max_clients=1)
+    bounded(images[:5], client="a")
+    with pytest.raises(ValueError, match="images"):
+        bounded(images[:5] * float("nan"), client="b")
+    assert list(bounded.clients) == ["a"] and bounded.forgotten == 0
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda q: pickle.loads(pickle.dumps(q))])
+def test_a_copy_has_a_memory_of_its_own(queen, images, copied):
+    queen(images[:60], client="a")
+    other = copied(queen)
+    assert other.report("a") == queen.report("a")
+    torch.testing.assert_close(other(images[60:120], "a"), queen(images[60:120], "a"))
+    other(images[:5], client="b")
+    assert "b" not in queen.clients and other.report("a") == queen.report("a")
+
+
+def test_a_long_batch_is_answered_in_pieces_and_alike(double, monkeypatch):
+    images, queen = double
+    queen.reset()
+    together = queen(images, client="a")
+    sizes = []
+    queen.reset()
+    hook = queen.victim.body.register_forward_pre_hook(lambda _, x: sizes.append(len(x[0])))
+    monkeypatch.setattr("queen_ref.defenses.chunks.CHUNK", 30)
+    pieces = queen(images, client="a")
+    hook.remove()
+    assert max(sizes) == 30 and sum(sizes) == len(images)
+    torch.testing.assert_close(pieces, together, rtol=1e-3, atol=1e-5)
+
+
+def test_a_long_batch_that_fails_in_its_last_piece_leaves_no_trace(queen, images, monkeypatch):
+    queen(images[:20])
+    before, carried = queen.report(), queen._carry_out
+    monkeypatch.setattr("queen_ref.defenses.chunks.CHUNK", 100)
+    monkeypatch.setattr(
+        queen,
+        "_carry_out",
+        lambda turn, x, *rest: carried(turn, x, *rest) if len(x) > 50 else 1 / 0,
+    )
+    with pytest.raises(ZeroDivisionError):
+        queen(images[:340])
+    assert queen.report() == before

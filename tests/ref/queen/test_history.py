@@ -5,6 +5,7 @@ import torch
 from plane import CENTERS, RADII, queries
 
 import queen_ref as qr
+from queen_ref.queen.history import pack, unpack
 
 
 def test_history_survives_save_and_load(tmp_path):
@@ -39,3 +40,51 @@ def test_a_corrupt_state_is_refused_and_changes_nothing(change, message):
     after = ledger.state_dict()
     assert torch.equal(before["cqs"], after["cqs"])
     assert torch.equal(before["points"], after["points"])
+
+
+def histories(count):
+    blank = qr.SensitivityLedger(CENTERS, RADII, threshold=0.05)
+    ledgers = [blank.fork() for _ in range(count)]
+    for number, ledger in enumerate(ledgers[1:]):  # the first has none
+        ledger.observe(*queries(20 * number + 1, seed=number))
+    return blank.regions, [ledger.snapshot() for ledger in ledgers]
+
+
+def test_many_histories_come_back_as_they_were():
+    regions, before = histories(8)
+    packed = pack(before, regions)
+    assert packed["sizes"].tolist() == [history.table.shape[1] for history in before]
+    after = unpack(packed, regions)
+    assert all(torch.equal(a.table, b.table) for a, b in zip(after, before, strict=True))
+    assert pack([], regions)["sizes"].tolist() == []
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda p: {**p, "sizes": p["sizes"] + 1}, "add up"),
+        (lambda p: {**p, "sizes": p["sizes"].float()}, "sizes"),
+        (lambda p: {**p, "points": p["points"] + 50}, "inside"),
+        (lambda p: {**p, "labels": p["labels"] + 9}, "labels"),
+        (lambda p: {**p, "cqs": -p["cqs"]}, "cqs"),
+        (lambda p: {**p, "cqs": torch.rand(len(p["cqs"]))}, "one cqs"),
+        (lambda p: {**p, "points": p["points"] * float("nan")}, "finite"),
+        (lambda p: {}, "histories with"),
+        (
+            lambda p: {name: value.repeat_interleave(90, 0) if name != "sizes" else 90 * value
+                       for name, value in p.items()},
+            "can hold",
+        ),
+    ],
+)  # fmt: skip
+def test_damaged_histories_are_refused(change, message):
+    regions, before = histories(5)
+    with pytest.raises(ValueError, match=message):
+        unpack(change(pack(before, regions)), regions)
+
+
+def test_a_cqs_without_points_is_refused():
+    ledger = qr.SensitivityLedger(CENTERS, RADII)
+    state = {**ledger.state_dict(), "cqs": torch.ones(3)}
+    with pytest.raises(ValueError, match="without recorded points"):
+        ledger.load_state_dict(state)

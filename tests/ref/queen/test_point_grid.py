@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from plane import CENTERS, RADII, queries
 
-from queen_ref.queen.point_grid import PointGrid, close_earlier
+from queen_ref.queen.point_grid import Cells, PointGrid, close_earlier
 from queen_ref.sequential import first_come
 
 
@@ -22,9 +22,9 @@ def test_it_finds_what_a_look_at_every_point_finds(seed, share, reach):
     spacing = share * RADII
     held, asked = (queries(count, seed + count, spread=0.4) for count in (300, 200))
     points, labels = apart(*held, spacing)
-    grid = PointGrid(CENTERS, reach=8 * RADII, spacing=spacing)
+    grid = PointGrid(Cells(CENTERS, reach=8 * RADII, spacing=spacing))
     for part in zip(points.split(50), labels.split(50), strict=True):
-        grid = grid.with_points(*part)
+        grid = grid.with_points(*part, tally=RADII)
     radius = reach * spacing[asked[1]]
     found = grid.any_within(*asked, radius)
     same = asked[1][:, None] == labels
@@ -33,8 +33,17 @@ def test_it_finds_what_a_look_at_every_point_finds(seed, share, reach):
 
 
 def test_a_grid_never_changes():
-    grid = PointGrid(CENTERS, reach=RADII, spacing=RADII / 10)
-    larger = grid.with_points(CENTERS, torch.arange(3))
+    grid = PointGrid(Cells(CENTERS, reach=RADII, spacing=RADII / 10))
+    larger = grid.with_points(CENTERS, torch.arange(3), tally=RADII)
     assert len(grid.points) == 0 and len(larger.points) == 3
     assert not bool(grid.any_within(CENTERS, torch.arange(3), RADII / 10).any())
     assert bool(larger.any_within(CENTERS, torch.arange(3), RADII / 10).all())
+
+
+def test_a_tally_stands_beside_the_classes_that_have_points():
+    grid = PointGrid(Cells(CENTERS, reach=RADII, spacing=RADII / 10))
+    one = grid.with_points(CENTERS[1:2], torch.tensor([1]), tally=torch.tensor([7.0, 8.0, 9.0]))
+    two = one.with_points(CENTERS[:1], torch.tensor([0]), tally=torch.tensor([0.1, 0.2, 9.0]))
+    assert grid.tally.tolist() == [0, 0, 0] and one.tally.tolist() == [0, 8, 0]
+    assert torch.equal(two.tally, torch.tensor([0.1, 0.2, 0.0]).double())
+    assert two.labels.tolist() == [0, 1] and torch.equal(two.points, CENTERS[:2])

@@ -1,9 +1,11 @@
 """The one training loop: its targets, its precision, its batches."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
 import queen_ref as qr
 from queen_ref.training import Recipe, batches
@@ -78,3 +80,54 @@ def test_targets_that_do_not_fit_are_refused(targets, message):
     model = qr.models.build("small_cnn", (1, 8, 8), 3)
     with pytest.raises(ValueError, match=message):
         qr.training.fit(model, IMAGES, targets, ONE)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int32])
+def test_labels_of_any_integer_train_alike(dtype):
+    losses = []
+    for labels in (torch.arange(6) % 3, (torch.arange(6) % 3).to(dtype)):
+        model = qr.models.build("small_cnn", (1, 8, 8), 3)
+        losses.append(qr.training.fit(model, IMAGES, labels, ONE, seed=np.int64(0)))
+    assert losses[0] == losses[1]
+
+
+@pytest.mark.parametrize(
+    ("last", "targets", "message"),
+    [
+        (nn.Softmax(1), torch.arange(6) % 3, "got probabilities"),
+        (nn.Linear(3, 1), torch.arange(6) % 3, "K >= 2"),
+        (nn.Linear(3, 2), torch.arange(6) % 3, "expected 3 classes or more"),
+        (nn.Identity(), torch.eye(4)[torch.arange(6) % 4], "expected 4 classes"),
+    ],
+)
+def test_a_model_that_answers_no_logits_of_these_targets_is_not_trained(last, targets, message):
+    model = nn.Sequential(qr.models.build("small_cnn", (1, 8, 8), 3), last)
+    weight = model[0].head.weight.clone()
+    with pytest.raises(ValueError, match=message):
+        qr.training.fit(model, IMAGES, targets, ONE)
+    assert torch.equal(model[0].head.weight, weight)
+
+
+def test_labels_beyond_the_models_classes_are_refused_before_the_first_step():
+    model = qr.models.build("small_cnn", (1, 8, 8), 3)
+    before = model.body[0][1].running_mean.clone()
+    with pytest.raises(ValueError, match=r"\[0, 3\)"):
+        qr.training.fit(model, IMAGES, torch.arange(6), ONE)
+    assert torch.equal(model.body[0][1].running_mean, before)
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [(IMAGES * 255, r"numbers in \[0, 1\]"), (IMAGES.double(), "dtype torch.float32")],
+)
+def test_images_that_do_not_fit_are_refused(images, message):
+    with pytest.raises(ValueError, match=message):
+        qr.training.fit(qr.models.build("small_cnn", (1, 8, 8), 3), images, torch.arange(6) % 3)
+
+
+def test_a_fitted_model_is_in_eval_mode_whatever_was_done_after_the_last_epoch():
+    model = qr.models.build("small_cnn", (1, 8, 8), 3)
+    qr.training.fit(
+        model, IMAGES, torch.arange(6) % 3, ONE, after_epoch=lambda _, model: model.train()
+    )
+    assert not any(part.training for part in model.modules())

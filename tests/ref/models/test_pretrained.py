@@ -5,7 +5,7 @@ import torch
 from torchvision import models as theirs
 
 from queen_ref.models import build
-from queen_ref.pretrained import load_pretrained
+from queen_ref.models.pretrained import load_pretrained
 
 
 @pytest.mark.parametrize(

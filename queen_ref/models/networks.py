@@ -1,43 +1,18 @@
-"""Classifiers as QUEEN needs them: a feature extractor and a head, in two pieces.
+"""Networks of victims, helpers and substitutes by name; the same seed gives the same weights."""
 
-The head maps the penultimate features to logits. It is one linear layer in every model
-here, so logits along a straight line of features are themselves a straight line. The
-feature walk of `queen_ref.queen.perturbation` lives on that.
-
-Images come in [0, 1]. Normalisation is the model's own business and happens inside.
-"""
-
+import threading
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from queen_ref.checks import check_choice, check_number
-from queen_ref.wrapping import split
+from queen_ref.models.victim import Shape, check_shape, check_victim, try_victim
 
-Shape = tuple[int, int, int]  # of an image: (C, H, W)
-Model = Callable[[Tensor], Tensor]  # images (B, C, H, W) -> logits (B, K)
 Builder = Callable[[Shape, int, int], Any]  # shape, num_classes, seed -> a `Victim` to be trained
-
-
-class Victim(Protocol):
-    """A classifier in two pieces, of one's own or of `build`: ``f(x) = head(features(x))``.
-
-    QUEEN asks for features and head; the other defences call the whole. Nothing needs to be
-    inherited, and a victim need not be a module.
-    """
-
-    def features(self, images: Tensor) -> Tensor:
-        """phi(x): images (B, C, H, W) -> features (B, D)."""
-
-    @property
-    def head(self) -> Callable[[Tensor], Tensor]:
-        """Features (B, D) -> logits (B, K)."""
-
-    def __call__(self, images: Tensor) -> Tensor:
-        """Images (B, C, H, W) -> logits (B, K)."""
 
 
 class Classifier(nn.Module):
@@ -139,124 +114,48 @@ def build(name: str | Builder, shape: Shape, num_classes: int, seed: int = 0) ->
     check_number("num_classes", num_classes, low=2, integer=True)
     check_number("seed", seed, low=0, integer=True)
     if not isinstance(name, str) and callable(name):
-        return _own(name, shape, num_classes, seed)
+        return _own(name, shape, int(num_classes), int(seed))
     check_choice("model", name, tuple(BUILDERS))
-    # torch initialises layers from its global generator: borrow it and give it back.
-    with torch.random.fork_rng(devices=[]):
-        torch.random.default_generator.manual_seed(seed)
-        return BUILDERS[name](shape, num_classes)
+    with DrawnFrom(torch.Generator().manual_seed(int(seed))):
+        return BUILDERS[name](shape, int(num_classes))
 
 
-def wrap(
-    module: nn.Module, shape: Shape | None = None, mean: float = 0.0, std: float = 1.0
-) -> Classifier:
-    """A network of torchvision's or timm's kind as features and head; the module stays as it is.
+class DrawnFrom(TorchFunctionMode):
+    """What `torch.nn.init` draws in this thread comes from a generator of its own.
 
-    The head is its last linear layer, whose output is the network's; what comes in there are the
-    features. Two images find it.
+    Layers fill themselves from torch's global generator, which all threads share: seeded there,
+    two that build at once, or one that draws meanwhile, would get each other's numbers.
 
-    Arguments: `shape` of its images, of usual ones the first that it takes by default; `mean` and
-    `std`, what it wants subtracted from pixels in [0, 1] and divided by.
-    Errors: `ValueError` for a network that does not end in one linear layer.
-
-    A builder for the arena, which begins with a file of weights where there is one:
-
-    >>> def builder(shape, num_classes, seed):
-    ...     net = wrap(torchvision.models.resnet18(num_classes=num_classes), shape)
-    ...     fresh = load_pretrained(net, "resnet18-f37072fd.pth")
-    ...     return net
-    >>> wrap(victim, (1, 28, 28)).feature_dim
-    128
+    >>> with DrawnFrom(torch.Generator().manual_seed(0)):
+    ...     layer = nn.Linear(8, 3)
     """
-    if not isinstance(module, nn.Module):
-        raise ValueError(f"module: expected a torch.nn.Module, got {type(module).__name__}")
-    usual = ((3, 224, 224), (3, 32, 32), (1, 28, 28))
-    body, head = split(module, usual if shape is None else [check_shape(shape)])
-    whole = Classifier(body, head, mean, std)
-    whole.training = module.training
-    return whole
+
+    def __init__(self, generator: torch.Generator):
+        super().__init__()
+        self.generator = generator
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        given = dict(kwargs or {})
+        if "generator" in given and given["generator"] is None:  # so does everything in nn.init
+            given["generator"] = self.generator
+        return func(*args, **given)
 
 
-def shape_of(images: Tensor) -> Shape:
-    """(C, H, W) of images (B, C, H, W).
-
-    >>> shape_of(torch.zeros(5, 1, 28, 28))
-    (1, 28, 28)
-    """
-    _, channels, height, width = images.shape
-    return channels, height, width
-
-
-def check_shape(shape: tuple[int, ...]) -> Shape:
-    """Demand (C, H, W) with 1 or 3 channels, from 8x8 up, and give it back.
-
-    >>> check_shape((2, 8, 8))
-    Traceback (most recent call last):
-    ValueError: shape: expected (C, H, W) with 1 or 3 channels, from 8x8 up, got (2, 8, 8)
-    """
-    if len(shape) != 3 or shape[0] not in (1, 3) or min(shape[1:]) < 8:
-        raise ValueError(
-            f"shape: expected (C, H, W) with 1 or 3 channels, from 8x8 up, got {tuple(shape)}"
-        )
-    channels, height, width = shape
-    return channels, height, width
-
-
-def check_victim(victim: object, *methods: str) -> None:
-    """Demand a victim with these methods.
-
-    >>> check_victim(lambda images: images, "features", "head")
-    Traceback (most recent call last):
-    ValueError: victim: expected a method .features, see queen_ref.models.Victim
-    """
-    for name in methods:
-        if not callable(getattr(victim, name, None)):
-            raise ValueError(f"victim: expected a method .{name}, see queen_ref.models.Victim")
-
-
-@torch.no_grad()
-def try_victim(victim: Victim, images: Tensor) -> int:
-    """K of a victim, after a look at what it makes of images (B, C, H, W).
-
-    Errors: `ValueError` for one that lacks a method or answers in other shapes.
-
-    >>> try_victim(victim, images[:2])
-    10
-    """
-    check_victim(victim, "features", "head")
-    features = victim.features(images)
-    logits = victim.head(features)
-    if features.ndim != 2 or logits.ndim != 2 or logits.shape[1] < 2:
-        raise ValueError(
-            "victim: expected features (B, D) and logits (B, K) with K >= 2, "
-            f"got {tuple(features.shape)} and {tuple(logits.shape)}"
-        )
-    return logits.shape[1]
-
-
-def device_of(model: object, default: torch.device | str) -> torch.device:
-    """The device of a module's weights, or `default` for anything else.
-
-    >>> device_of(victim, "cpu")
-    device(type='cpu')
-    """
-    weights = model.parameters() if isinstance(model, nn.Module) else iter(())
-    return next((weight.device for weight in weights), torch.device(default))
+_seeding = threading.Lock()  # of torch's global generator, which one's own builders may draw from
 
 
 def _own(builder: Builder, shape: Shape, num_classes: int, seed: int) -> Any:
     """What one's own builder gives, if that can be trained and is a victim of K classes."""
-    with torch.random.fork_rng(devices=[]):
+    with _seeding, torch.random.fork_rng(devices=[]):
         torch.random.default_generator.manual_seed(seed)
         model = builder(shape, num_classes, seed)
     if not isinstance(model, nn.Module):
         raise ValueError(f"model: expected a torch.nn.Module, got {type(model).__name__}")
     check_victim(model, "features", "head")
-    modes = {module: module.training for module in model.modules()}
     weight = next(model.parameters(), torch.zeros(()))
-    classes = try_victim(model.eval(), torch.zeros(2, *shape).to(weight))  # type: ignore[arg-type]
-    for module, training in modes.items():
-        module.training = training
+    classes = try_victim(model, torch.zeros(2, *shape).to(weight))  # type: ignore[arg-type]
     if classes != num_classes:
         raise ValueError(f"model: expected logits of {num_classes} classes, got {classes}")
     return model

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from queen_ref.models import Classifier
+from queen_ref.models.networks import Classifier
 
 # torchvision's normalisation, which the weights are used to: mean and deviation over all channels.
 MEAN, STD = 0.449, 0.226
