@@ -15,6 +15,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -31,7 +32,8 @@ from queen_ref.arena.own import (
 from queen_ref.arena.settings import Settings, as_config, settings_of
 from queen_ref.attacks.policies import Policy
 from queen_ref.attacks.registry import ATTACKS, POLICIES, Attack
-from queen_ref.checks import check_choice, check_number
+from queen_ref.cache import expanded
+from queen_ref.checks import check_number
 from queen_ref.data.profiles import POOLS, PROFILES, Data
 from queen_ref.defenses.registry import Maker, find, parts_of
 from queen_ref.models import BUILDERS, Builder
@@ -49,7 +51,7 @@ class Cell:
     not the profile's, as pairs of a name and a value; `budget`, if it is not the profile's;
     `model`, a network's name if it is not the profile's; `code`, pairs of a word, "attack",
     "policy", "defense", "model" or "data", and a hash of what is one's own; `own`, the objects
-    themselves, which `grid` adds.
+    themselves, which `grid` adds; `keep`, a folder for what it leaves behind.
 
     >>> Cell("cpu", "mnist", "naive", "random", "queen", seed=0).name
     'naive x random x queen, seed 0'
@@ -67,6 +69,7 @@ class Cell:
     model: str | None = None
     code: tuple[tuple[str, str], ...] = ()
     own: Own | None = field(default=None, compare=False, repr=False)
+    keep: str | None = field(default=None, compare=False, repr=False)
 
     @property
     def name(self) -> str:
@@ -156,12 +159,13 @@ def grid(
     budget: int | None = None,
     data: Data | None = None,
     model: str | Builder | None = None,
+    keep: str | Path | None = None,
 ) -> list[Cell]:
     """The cells of a grid, seed by seed: a shared part is trained when its seed begins.
 
     Arguments: `attacks`, `policies` and `defenses` by name, or one's own; `pool`, the profile's
     own by default; `limit`, see `settings_of`; `vary`, pairs of a setting of QUEEN and a value: a
-    cell for each pair, a sweep; `budget`, the profile's by default; `data` and `model`, see
+    cell for each pair, a sweep; `budget`, the profile's by default; `data`, `model` and `keep`, see
     `queen_ref.arena.run`.
     Errors: `ValueError` for a name that is not known, twice the same, or nothing left to run.
 
@@ -180,6 +184,8 @@ def grid(
     for seed in seeds:
         check_number("seeds", seed, low=0, integer=True)
     check_names("seeds", seeds, tuple(seeds))
+    if isinstance(model, str) and model not in BUILDERS.built_in:
+        model = BUILDERS.find(model)
     about = _about(data, model)
     network = model if isinstance(model, str) else data.model if data and model is None else None
     usual = settings_of(profile, limit)
@@ -187,7 +193,7 @@ def grid(
     network = None if network == usual.victim.model else network
     pools = POOLS[profile] if data is None else tuple(data.pools)
     pool = pool or (usual.pool if usual.pool in pools else pools[0])
-    check_names("pool", [pool], pools)
+    check_names("pool", [pool], (*pools, "all"))
     if vary and any("queen" not in parts_of(one.thing) for one in shields):
         raise ValueError("vary: expected defenses that are QUEEN's, its settings are varied")
     changes: list[tuple[tuple[str, object], ...]] = [(pair,) for pair in vary] or [()]
@@ -201,10 +207,11 @@ def grid(
         data,
         None if isinstance(model, str) else model,
     )
+    kept = None if keep is None else str(expanded("keep", keep).absolute())
     cells = [
         Cell(
             profile, pool, attack.name, policy.name, defense.name, seed, limit, change, budget,
-            network, (*_codes(attack, policy, defense), *about), own or None,
+            network, (*_codes(attack, policy, defense), *about), own or None, kept,
         )
         for seed in seeds
         for policy in rules
@@ -235,9 +242,7 @@ def _codes(attack: Named, policy: Named, defense: Named) -> list[tuple[str, str]
 def _about(data: Data | None, model: str | Builder | None) -> list[tuple[str, str]]:
     """What the key says of data and a network of one's own."""
     pairs = []
-    if isinstance(model, str):
-        check_choice("model", model, tuple(BUILDERS))
-    elif model is not None:
+    if model is not None and not isinstance(model, str):
         if not callable(model) or isinstance(model, type | nn.Module):
             raise ValueError(
                 f"model: expected a name or (shape, num_classes, seed) -> Victim, got {model!r}"
@@ -254,14 +259,14 @@ def check_pool(cells: Sequence[Cell], data: Data) -> None:
     >>> check_pool([Cell("smoke", "noise", "naive", "random", "none", 0)], data)
     """
     for cell in cells:
-        images, settings = data.pools[cell.pool], cell.settings
+        images, settings = data.pool(cell.pool), cell.settings
         takes = getattr(cell.the_policy, "takes", None)
         if takes is not None and takes(settings.budget, settings.sizes) > len(images):
             raise ValueError(
                 f"budget: expected at most the {len(images)} images of the pool {cell.pool}, "
                 f"got {settings.budget}"
             )
-        if "pool_labels" in cell.the_attack.needs and cell.pool not in data.pool_labels:
+        if "pool_labels" in cell.the_attack.needs and data.labels_of(cell.pool) is None:
             raise ValueError(
                 f"data: expected pool_labels of {cell.pool} for the attack {cell.attack}"
             )

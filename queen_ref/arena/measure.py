@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from queen_ref.arena.cells import Cell, check_pool
+from queen_ref.arena.keep import keep
 from queen_ref.arena.parts import SharedParts
 from queen_ref.arena.provenance import machine, revision, versions
 from queen_ref.attacks import Knowledge, steal
@@ -90,7 +91,7 @@ def _run_cell(cell: Cell, cache: Cache, device: str | None) -> dict[str, Any]:
     training_of_parts = sum(shared.seconds.values()) - spent
 
     clock = {"evaluation": 0.0}
-    pool, test = data.pools[cell.pool], data.test
+    pool, test = data.pool(cell.pool), data.test
     history: list[float] = []
     faithful: list[float] = []
 
@@ -110,7 +111,7 @@ def _run_cell(cell: Cell, cache: Cache, device: str | None) -> dict[str, Any]:
         attack=cell.the_attack,
         knowledge=Knowledge(
             defense=defense.fresh(),
-            pool_labels=data.pool_labels.get(cell.pool),
+            pool_labels=data.labels_of(cell.pool),
             clean=lambda images: predict(victim, images),
         ),
         sizes=settings.sizes,
@@ -167,6 +168,8 @@ def _run_cell(cell: Cell, cache: Cache, device: str | None) -> dict[str, Any]:
     line["data"] = shared.digest
     line["versions"] = versions()
     line["git"] = revision()
+    if cell.keep is not None:
+        keep(cell.keep, cell, line, theft)
     return line
 
 

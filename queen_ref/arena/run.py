@@ -16,6 +16,7 @@ from queen_ref.arena.cells import Cell, check_pool, grid
 from queen_ref.arena.clock import Clock
 from queen_ref.arena.display import Display
 from queen_ref.arena.engines import Engine, Local, Processes
+from queen_ref.arena.keep import check_keep
 from queen_ref.arena.results import Results
 from queen_ref.attacks.registry import ATTACKS, POLICIES
 from queen_ref.cache import Cache
@@ -99,6 +100,16 @@ def run_grid(
     return summary
 
 
+def check_before(cells: Sequence[Cell], data: Data) -> None:
+    """Demand what can be known before the first cell: a large enough pool, a network that fits.
+
+    >>> check_before([Cell("smoke", "noise", "naive", "random", "none", 0)], data)
+    """
+    check_pool(cells, data)
+    if (model := cells[0].brought.model) is not None:
+        build(model, data.shape, data.num_classes, cells[0].seed)
+
+
 def run(
     out: str | Path,
     *,
@@ -112,6 +123,7 @@ def run(
     budget: int | None = None,
     workers: int = 1,
     cache: str | Path | None = None,
+    keep: str | Path | None = None,
 ) -> list[dict]:
     """Measure every attack against every defence that the file `out` does not hold; its lines.
 
@@ -120,7 +132,8 @@ def run(
     whatever makes a `Defense` of a victim; `data`, images of one's own in place of the profile's,
     the same for every seed, with `data.model` as the victim's network; `model`, another network, a
     name or (shape, num_classes, seed) -> `Victim`; `budget`, queries of a thief, the profile's by
-    default; `workers`, processes; `cache`, the folder of trained parts.
+    default; `workers`, processes; `cache`, the folder of trained parts; `keep`, a folder for each
+    cell's substitute, transfer set and curve, see `queen_ref.arena.keep`.
     Errors: `ValueError` before anything is measured; `RuntimeError` if cells failed, when the
     others are in the file: the same call tries only those again.
 
@@ -136,14 +149,15 @@ def run(
         thieves = [name for name in ATTACKS if "pool_labels" not in ATTACKS[name].needs]
     rules = list(POLICIES) if policies is None else policies
     shields = list(DEFENSES) if defenses is None else defenses
-    wanted = grid(profile, thieves, rules, shields, seeds, budget=budget, data=data, model=model)
+    wanted = grid(
+        profile, thieves, rules, shields, seeds, budget=budget, data=data, model=model, keep=keep
+    )
     # What is missing, or is no victim, is said before any cell.
     images = load(profile, seeds[0]) if data is None else data
-    check_pool(wanted, images)
-    if wanted[0].brought.model is not None:
-        build(wanted[0].brought.model, images.shape, images.num_classes, seeds[0])
+    check_before(wanted, images)
     results = Results(out)
     results.check_writable()
+    check_keep(keep, wanted, list(results.lines))
     folder = str(Cache(cache).folder.expanduser().absolute())
     own = wanted[0].own
     engine = Local(folder) if workers == 1 else Processes(workers, folder, own=own)

@@ -9,19 +9,21 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Annotated
 
-from queen_ref.arena.cells import Cell, check_names, check_pool, grid
+from queen_ref.arena.cells import Cell, check_names, grid
 from queen_ref.arena.clock import Clock
 from queen_ref.arena.engines import Engine, Local, Processes, Ray
+from queen_ref.arena.keep import check_keep
 from queen_ref.arena.parts import pick_device
 from queen_ref.arena.plugins import load_plugin
 from queen_ref.arena.results import Results
-from queen_ref.arena.run import RunSummary, run_grid
+from queen_ref.arena.run import RunSummary, check_before, run_grid
 from queen_ref.attacks import ATTACKS, POLICIES
 from queen_ref.cache import Cache, expanded
 from queen_ref.checks import check_choice, check_number
 from queen_ref.cli.options import Option
 from queen_ref.data.profiles import load
 from queen_ref.defenses import DEFENSES
+from queen_ref.models import Pretrained
 from queen_ref.progress import in_words
 from queen_ref.queen.config import QueenConfig
 
@@ -35,7 +37,7 @@ def run_arena(
     policies: Annotated[str, Option(help="random, jbda-tr, or all")] = "all",
     defenses: Annotated[str, Option(help="Names with commas between, or all")] = "all",
     seeds: Annotated[str, Option(help="Numbers with commas between")] = "0,1,2",
-    pool: Annotated[str, Option(help="Where the thief's images come from")] = "",
+    pool: Annotated[str, Option(help="Whose images the thief sends, or all of them")] = "",
     engine: Annotated[str, Option(help="local or ray")] = "local",
     ray_address: Annotated[str, Option(help="Head of a Ray cluster, or auto")] = "",
     workers: Annotated[
@@ -58,6 +60,13 @@ def run_arena(
         Option(metavar="NAME=A,B", help="Settings of QUEEN, one after the other: a sweep"),
     ] = None,
     budget: Annotated[int | None, Option(help="Queries of a thief [the profile's]")] = None,
+    model: Annotated[str, Option(help="Network of the victim and its helpers")] = "",
+    weights: Annotated[
+        Path | None, Option(help="File of torchvision's that --model begins with")
+    ] = None,
+    keep: Annotated[
+        Path | None, Option(help="Folder for each cell's substitute, transfer set and curve")
+    ] = None,
     plugin: Annotated[
         list[str] | None,
         Option(metavar="FILE.py", help="A file that registers methods of your own; repeatable"),
@@ -81,6 +90,9 @@ def run_arena(
     _check_engine(engine, ray_address, workers, time_limit)
     for file in plugin or ():
         load_plugin(file)
+    if weights and not model:
+        raise ValueError("weights: expected --model beside it, the network that they belong to")
+    network = Pretrained(model, weights.absolute()) if weights else model or None
     cells = grid(
         profile,
         _names(attacks, tuple(ATTACKS)),
@@ -91,18 +103,21 @@ def run_arena(
         limit,
         _settings(vary or ()),
         budget=budget,
+        model=network,
+        keep=keep,
     )
     _check_data(profile, engine, data_root, download)
     results = Results(out)
     results.check_writable()
+    check_keep(keep, cells, list(results.lines))
     if data_root:
         # Workers inherit it.
         os.environ["QUEEN_DATA"] = str(expanded("data-root", data_root).absolute())
     if profile == "gpu" and engine == "local":
         # What is missing is said before any cell.
-        check_pool(cells, load(profile, download=download, limit=limit))
-    elif profile != "gpu" and budget is not None:
-        check_pool(cells, load(profile, limit=limit))
+        check_before(cells, load(profile, download=download, limit=limit))
+    elif profile != "gpu" and (budget is not None or pool or cells[0].own):
+        check_before(cells, load(profile, limit=limit))
     cache = str(expanded("cache-dir", cache_dir).absolute()) if cache_dir else None
     runner: Engine
     if engine == "local":

@@ -19,7 +19,7 @@ from queen_ref.data.datasets import dataset, in_turns
 from queen_ref.models import Shape, check_answer, dtype_of
 from queen_ref.modes import evaluating
 
-# The profiles, each with its pools.
+# The profiles, each with its pools; "all" of them together is one more, see `Data.pool`.
 POOLS = {
     "smoke": ("mnist", "digits", "noise"),
     "cpu": ("mnist", "digits", "noise"),
@@ -59,6 +59,26 @@ class Data:
     def num_classes(self) -> int:
         """One more than the largest label of the training images."""
         return int(self.train[1].max()) + 1
+
+    def pool(self, name: str) -> Tensor:
+        """The images of a pool; "all" is every pool, one after the other.
+
+        >>> len(load("cpu").pool("all"))
+        4297
+        """
+        if name == "all" and name not in self.pools:
+            return torch.cat(list(self.pools.values()))
+        check_choice("pool", name, (*self.pools, "all"))
+        return self.pools[name]
+
+    def labels_of(self, name: str) -> Tensor | None:
+        """The pool's own labels, if somebody knows all of them.
+
+        >>> load("cpu").labels_of("noise")
+        """
+        if name == "all" and name not in self.pools and set(self.pools) == set(self.pool_labels):
+            return torch.cat([self.pool_labels[pool] for pool in self.pools])
+        return self.pool_labels.get(name)
 
     def digest(self) -> str:
         """SHA-256 of every image and label: equal for equal data, on any device.

@@ -12,13 +12,14 @@ from queen_ref.models.networks import (
     Builder,
     Classifier,
     build,
+    register,
     resnet18,
     resnet50,
     small_cnn,
     vgg11_bn,
     vgg16_bn,
 )
-from queen_ref.models.pretrained import load_pretrained
+from queen_ref.models.pretrained import Pretrained, load_pretrained
 from queen_ref.models.victim import (
     Model,
     Shape,
@@ -41,6 +42,7 @@ __all__ = [
     "Builder",
     "Classifier",
     "Model",
+    "Pretrained",
     "Shape",
     "Victim",
     "build",
@@ -53,6 +55,7 @@ __all__ = [
     "load_pretrained",
     "log_probabilities",
     "probabilities",
+    "register",
     "resnet18",
     "resnet50",
     "shape_of",

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from queen_ref.checks import check_choice, check_number
+from queen_ref.checks import check_number
 from queen_ref.models.victim import Shape, check_shape, check_victim, try_victim
+from queen_ref.registry import Registry, label_of
 
 Builder = Callable[[Shape, int, int], Any]  # shape, num_classes, seed -> a `Victim` to be trained
 
@@ -93,13 +94,30 @@ def vgg16_bn(shape: Shape, num_classes: int) -> Classifier:
     return _vgg("D", shape, num_classes)
 
 
-BUILDERS: dict[str, Callable[[Shape, int], Classifier]] = {
-    "small_cnn": small_cnn,
-    "resnet18": resnet18,
-    "resnet50": resnet50,
-    "vgg11_bn": vgg11_bn,
-    "vgg16_bn": vgg16_bn,
-}
+# The package's own take a shape and K; one's own take a seed, too.
+BUILDERS: Registry[Callable[..., Any]] = Registry(
+    "model",
+    {
+        "small_cnn": small_cnn,
+        "resnet18": resnet18,
+        "resnet50": resnet50,
+        "vgg11_bn": vgg11_bn,
+        "vgg16_bn": vgg16_bn,
+    },
+)
+
+
+def register(builder: Builder, name: str | None = None) -> Builder:
+    """Make a name of a builder of one's own; gives it back, so that it can stand above a function.
+
+    Errors: `ValueError` for a name of the package.
+
+    >>> register(my_net)                                            # doctest: +SKIP
+    """
+    if not callable(builder):
+        raise ValueError(f"model: expected a builder, got {type(builder).__name__}")
+    BUILDERS.register(label_of(builder) if name is None else name, builder)
+    return builder
 
 
 def build(name: str | Builder, shape: Shape, num_classes: int, seed: int = 0) -> Classifier:
@@ -113,11 +131,11 @@ def build(name: str | Builder, shape: Shape, num_classes: int, seed: int = 0) ->
     """
     check_number("num_classes", num_classes, low=2, integer=True)
     check_number("seed", seed, low=0, integer=True)
-    if not isinstance(name, str) and callable(name):
-        return _own(name, shape, int(num_classes), int(seed))
-    check_choice("model", name, tuple(BUILDERS))
+    builder: Callable[..., Any] = name if callable(name) else BUILDERS.find(name)
+    if name not in BUILDERS.built_in:
+        return _own(builder, shape, int(num_classes), int(seed))
     with DrawnFrom(torch.Generator().manual_seed(int(seed))):
-        return BUILDERS[name](shape, int(num_classes))
+        return builder(shape, int(num_classes))
 
 
 class DrawnFrom(TorchFunctionMode):

@@ -21,6 +21,7 @@ LATE = {
     "plotly": "only for figures",
     "pytorch_metric_learning": "only to fit the map, and slow",
     "ray": "only for several machines",
+    "safetensors": "only for what the arena keeps",
     "sklearn": "only for the digits, and slow",
     "torchvision": "only for its networks and downloads, and slow",
     "tqdm": "only for progress bars",
@@ -35,7 +36,7 @@ import numpy, sklearn, torch, torchvision
 # What a machine without the book may lack.
 OPTIONAL = {"plotly", "umap", "ipywidgets", "IPython", "papermill", "mlxtend", "tqdm", "pandas",
             "pytorch_metric_learning", "matplotlib", "numba", "ray", "typer", "jupytext",
-            "anywidget", "rich", "ipykernel", "scipy"}
+            "anywidget", "rich", "ipykernel", "scipy", "safetensors"}
 
 class Refuse(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path=None, target=None):

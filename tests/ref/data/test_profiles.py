@@ -137,3 +137,14 @@ def test_noise_takes_a_seed_of_numpy():
     seeds = (3, np.int64(3))
     one, other = (qr.data.noise(2, (1, 8, 8), seed) for seed in seeds)
     assert torch.equal(one, other)
+
+
+def test_all_pools_together_are_one_more():
+    data = qr.data.load("smoke", limit=20)
+    assert torch.equal(data.pool("all"), torch.cat(list(data.pools.values())))
+    assert torch.equal(data.pool("digits"), data.pools["digits"])
+    assert data.labels_of("all") is None  # nobody knows the noise's
+    del data.pools["noise"]
+    assert torch.equal(data.labels_of("all"), torch.cat(list(data.pool_labels.values())))
+    with pytest.raises(ValueError, match="pool: expected one of"):
+        data.pool("noise")

@@ -61,3 +61,21 @@ def test_a_seed_gives_what_torchs_own_generator_would(name):
         wanted = qr.models.BUILDERS[name]((3, 32, 32), 4)
     pairs = zip(model.parameters(), wanted.parameters(), strict=True)
     assert all(torch.equal(one, other) for one, other in pairs)
+
+
+def test_a_network_of_ones_own_has_a_name_and_the_seed():
+    def net(shape, num_classes, seed):
+        body = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 8))
+        return qr.models.Classifier(body, torch.nn.Linear(8, num_classes + (seed == 9)))
+
+    assert qr.models.register(net, "tiny") is net
+    try:
+        one, same, other = (qr.models.build("tiny", (1, 8, 8), 3, seed) for seed in (0, 0, 1))
+        assert torch.equal(one.head.weight, same.head.weight)
+        assert not torch.equal(one.head.weight, other.head.weight)
+        with pytest.raises(ValueError, match="expected logits of 3 classes, got 4"):
+            qr.models.build("tiny", (1, 8, 8), 3, seed=9)
+        with pytest.raises(ValueError, match="is the package's"):
+            qr.models.register(net, "small_cnn")
+    finally:
+        del qr.models.BUILDERS["tiny"]

@@ -1,11 +1,13 @@
 """Weights from torchvision's networks go into ours."""
 
+import shutil
+
 import pytest
 import torch
 from torchvision import models as theirs
 
 from queen_ref.models import build
-from queen_ref.models.pretrained import load_pretrained
+from queen_ref.models.pretrained import Pretrained, load_pretrained
 
 
 @pytest.mark.parametrize(
@@ -41,3 +43,23 @@ def test_other_networks_and_damaged_files_are_refused_and_change_nothing(tmp_pat
         with pytest.raises(ValueError, match="weights: expected"):
             load_pretrained(model, tmp_path / name)
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+
+
+def test_a_builder_begins_with_the_file_and_is_known_by_its_content(tmp_path):
+    paths = [tmp_path / name for name in ("one.pth", "same.pth", "other.pth")]
+    for path, seed in ((paths[0], 0), (paths[2], 1)):
+        torch.save(build("small_cnn", (1, 8, 8), 4, seed).body.state_dict(), path)
+    shutil.copy(paths[0], paths[1])
+    one, same, other = (Pretrained("small_cnn", path) for path in paths)
+    weights = one((1, 8, 8), 3, seed=5).body[0][0].weight
+    assert torch.equal(weights, build("small_cnn", (1, 8, 8), 4, 0).body[0][0].weight)
+    assert one.digest == same.digest != other.digest
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [(("small_cn", "net.pth"), "model: expected"), (("small_cnn", "no.pth"), "weights: expected")],
+)
+def test_a_builder_without_its_network_or_its_file_is_refused_at_once(words, says):
+    with pytest.raises(ValueError, match=says):
+        Pretrained(*words)
