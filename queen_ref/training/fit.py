@@ -30,6 +30,7 @@ from queen_ref.checks import (
     check_probabilities,
 )
 from queen_ref.models import Classifier
+from queen_ref.modes import evaluating
 from queen_ref.progress import progress
 from queen_ref.training.augmentation import augment
 from queen_ref.training.cuda_graph import GraphedStep, recorder_for
@@ -60,8 +61,8 @@ def fit(
     `loss(logits, targets)` in place of the cross-entropy; `precision` of the forward pass,
     "float32", "bfloat16" (weights and loss stay float32) or "auto": bfloat16 on a GPU. Batches
     move to the model's device.
-    Errors: `ValueError` for images, targets or settings that do not fit, and at the first step for
-    a model that answers anything but logits of the targets' classes.
+    Errors: `ValueError`, before the first step, for images, targets or settings that do not fit,
+    and for a model that answers anything but logits of the targets' classes.
 
     >>> model = qr.models.build("small_cnn", (1, 28, 28), num_classes=10, seed=0)
     >>> losses = fit(model, images, labels, Recipe(epochs=5), seed=0)
@@ -96,14 +97,14 @@ def fit(
     model.to(memory_format=torch.channels_last)  # convolutions train a third faster that way
     total = torch.zeros((), device=device)
     plain = loss is F.cross_entropy
-    tried: list[bool] = []  # a look at the first step's logits; no other waits for the device
+    if plain:  # a look at a few logits before anything moves, running averages included
+        few = images[:8].to(device)
+        with torch.no_grad(), evaluating(model), torch.autocast(device.type, torch.bfloat16, half):
+            check_first(model(few), len(few), classes, exactly=soft)
 
     def step(batch: Tensor, target: Tensor) -> None:
         with torch.autocast(device.type, torch.bfloat16, enabled=half, cache_enabled=False):
             logits = model(batch)
-            if plain and not tried:
-                check_first(logits, len(batch), classes, exactly=soft)
-                tried.append(True)
             extra = second_loss(model) if second_loss is not None else 0.0
         if half:
             logits = logits.float()  # a difference of probabilities needs its digits

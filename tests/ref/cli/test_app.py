@@ -1,11 +1,13 @@
 """`queen-ref`: what it says of itself, and of a command that is not complete."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 
 import queen_ref
@@ -64,6 +66,21 @@ def test_the_last_line_says_how_to_go_on(here, number, everybody, workers, code)
     (os.killpg if everybody else os.kill)(process.pid, number)
     said = process.communicate(timeout=120)[1]
     assert process.returncode == code and said.splitlines()[-1] == LAST, said
+    for _ in range(600):
+        if not living(process.pid):
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"still there after a minute: {living(process.pid)}")
+
+
+def living(session):
+    """Processes of that session, but for dead ones that nobody has asked about."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, ProcessLookupError, PermissionError):
+            if os.getsid(process.pid) == session and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
 
 
 @pytest.mark.parametrize(("stop", "code"), [(KeyboardInterrupt, 130), (app.Terminated, 143)])
