@@ -72,3 +72,18 @@ def test_refuses_a_wrong_profile_early(path, tmp_path):
 def test_an_unknown_parameter_is_an_error(tmp_path):
     with pytest.raises(ValueError, match="no parameter profil$"):
         run(NOTEBOOKS[0], tmp_path, profil="smoke")
+
+
+def test_a_reader_who_mistypes_a_parameter_is_stopped_by_the_chapter(tmp_path):
+    """As `papermill -p profil smoke` from a shell, which itself only warns."""
+    with pytest.raises(pm.PapermillExecutionError) as caught:
+        pm.execute_notebook(
+            jupytext.read(NOTEBOOKS[0]),
+            None,
+            parameters={"profil": "smoke"},
+            kernel_name="python3",
+            cwd=tmp_path,
+            progress_bar=False,
+            start_timeout=600,
+        )
+    assert caught.value.evalue == "expected parameters among profile, seed; got profil"

@@ -92,6 +92,11 @@ def test_a_training_that_diverged_is_flagged_and_the_answers_are_kept(lr):
     assert theft.flags == [DIVERGED] and theft.answers.shape == (80, 4)
 
 
+def test_a_learning_rate_of_500_is_flagged():
+    theft = steal(qr.NoDefense(Blocks()), blocks(80)[0], 80, sizes=sizes_of(500.0))
+    assert theft.flags in ([DIVERGED], [LEARNED_NOTHING])
+
+
 def test_a_round_of_jbda_that_diverges_ends_the_attack_in_one_line():
     api = qr.BlackBox(qr.NoDefense(Blocks()))
     with pytest.raises(ValueError, match="^substitute: expected finite weights"):

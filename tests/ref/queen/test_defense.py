@@ -328,3 +328,24 @@ def test_a_long_batch_that_fails_in_its_last_piece_leaves_no_trace(queen, images
     with pytest.raises(ZeroDivisionError):
         queen(images[:340])
     assert queen.report() == before
+
+
+def test_every_answer_to_eight_threads_is_one_that_a_single_thread_could_give(queen, images):
+    """Kept or turned, and nothing between; as many turned as the report says."""
+    strict = queen.with_settings(threshold=0.02)
+    kept = queen.with_settings(threshold=1.0)
+    calls = [image[None] for image in images[:120]]
+    answers = torch.cat(at_once(lambda image: strict(image, client="crowd"), calls))
+    honest = torch.cat([kept(image, client="crowd") for image in calls])
+    plain = torch.cat([queen.victim(image).softmax(1) for image in calls])
+    turned = torch.cat(
+        [
+            queen.reverse(image, probs[None], client="crowd")
+            for image, probs in zip(calls, plain, strict=True)
+        ]
+    )
+    is_kept = (answers - honest).abs().amax(1) < 1e-5
+    is_turned = (answers - turned).abs().amax(1) < 1e-5
+    assert bool((is_kept | is_turned).all())
+    counted = strict.report("crowd")["reversed"]
+    assert int((~is_kept).sum()) <= counted <= int(is_turned.sum())
