@@ -2,8 +2,8 @@
 
     python book/tools/sync.py        what `make sync` does
 
-The file that changed since the last commit wins. Where both did, and say different things, nothing
-is written: one of them would be lost.
+The file that changed since the last commit wins, or, where neither did, the one committed later.
+Where both changed, and say different things, nothing is written: one of them would be lost.
 """
 
 import argparse
@@ -45,6 +45,13 @@ def changed(path: Path) -> bool:
     return before is None or not equal(before, jupytext.read(path))
 
 
+def when_committed(path: Path) -> int:
+    """When a commit changed the file last, in seconds; 0 where none did."""
+    command = ["git", "log", "-1", "--format=%ct", "--", path.name]
+    done = subprocess.run(command, cwd=path.parent, capture_output=True, text=True)
+    return int(done.stdout.strip() or 0)
+
+
 def winner(text: Path, notebook: Path) -> Path | None:
     """The file of a pair that the other one follows; `None` where they agree.
 
@@ -54,9 +61,11 @@ def winner(text: Path, notebook: Path) -> Path | None:
         return text if text.exists() else notebook
     if equal(jupytext.read(notebook), jupytext.read(text)):
         return None
-    if changed(text) and changed(notebook):
+    ours, theirs = changed(text), changed(notebook)
+    if ours and theirs:
         raise ValueError(text.stem)
-    return text if changed(text) else notebook
+    later = ours if ours or theirs else when_committed(text) >= when_committed(notebook)
+    return text if later else notebook
 
 
 def sync(folder: Path) -> list[Path]:

@@ -49,6 +49,16 @@ def test_the_file_that_changed_wins_even_if_it_is_the_older_one(pair, which):
     assert all("# Other" in path.read_text() for path in pair)
 
 
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_change_that_was_committed_alone_is_not_taken_back(pair, which, monkeypatch):
+    edit(pair[which], "Other")
+    monkeypatch.setenv("GIT_COMMITTER_DATE", "2100-01-01T00:00:00")
+    git(pair[0].parent, "commit", "-qam", "one of them")
+    pair[1 - which].touch()
+    assert run(pair[0].parent).returncode == 0
+    assert all("# Other" in path.read_text() for path in pair)
+
+
 def test_where_both_changed_one_line_says_so_and_nothing_is_lost(pair):
     for path, word in zip(pair, ("Mine", "Yours"), strict=True):
         edit(path, word)
