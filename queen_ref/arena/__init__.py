@@ -1,6 +1,7 @@
 """The arena: every attack against every defence, over seeds, resumable, on one machine or many."""
 
-from queen_ref.arena.cells import FORMAT, Cell, grid
+from queen_ref.arena.cells import FORMAT, Cell
+from queen_ref.arena.grid import grid
 from queen_ref.arena.measure import run_cell
 from queen_ref.arena.plugins import load_plugin
 from queen_ref.arena.report import pareto_front, summarise, to_csv, to_markdown
