@@ -25,7 +25,7 @@ class BlackBox:
     Arguments: `model`, a defended or undefended victim; `budget`, the number of images that
     will ever be answered (`None`: no limit); `client`, the name under which a model with a memory
     remembers them; `record`, whether `exchanges` keeps what was asked and answered.
-    `queries` counts the images answered so far.
+    `queries` counts the images answered so far, `accounts` holds the names they were asked under.
     Threads may ask at once: what is being answered is set aside from the budget meanwhile.
     Errors: `BudgetExceeded` when a batch would not fit; `ValueError` for bad images; whatever
     `model` raises. None of it is counted.
@@ -49,9 +49,10 @@ class BlackBox:
             raise ValueError(f"client: expected a name (str), got {client!r}")
         self.model, self.budget, self.client = model, budget, client
         self.queries = 0
+        self.accounts: dict[str, int] = {}  # images answered, by name
         self._open = 0  # images that other threads are being answered just now
         self._lock = Lock()
-        self._named = {"client": client} if takes_client(model) else {}
+        self._named = takes_client(model)
         self._kept: list[tuple[Tensor, Tensor]] | None = [] if record else None
 
     @property
@@ -60,8 +61,15 @@ class BlackBox:
         with self._lock:
             return None if self.budget is None else self.budget - self.queries - self._open
 
-    def __call__(self, images: Tensor) -> Tensor:
-        """Answer a batch (B, C, H, W) with probabilities (B, K), or nothing at all."""
+    def __call__(self, images: Tensor, client: str | None = None) -> Tensor:
+        """Answer a batch (B, C, H, W) with probabilities (B, K), or nothing at all.
+
+        Arguments: `client`, another name than the box's own: a second account of one thief, who
+        pays for all of them.
+        """
+        name = self.client if client is None else client
+        if not isinstance(name, str):
+            raise ValueError(f"client: expected a name (str), got {name!r}")
         # A defence looks at every pixel itself: once is enough.
         (check_batch if isinstance(self.model, Defense) else check_images)(images)
         count = len(images)
@@ -71,7 +79,7 @@ class BlackBox:
                 raise BudgetExceeded(f"{count} queries asked, {left} of {self.budget} left")
             self._open += count
         try:
-            answers = self.model(images, **self._named)
+            answers = self.model(images, client=name) if self._named else self.model(images)
         except BaseException:
             with self._lock:
                 self._open -= count
@@ -79,6 +87,7 @@ class BlackBox:
         with self._lock:
             self._open -= count
             self.queries += count  # only what was answered counts
+            self.accounts[name] = self.accounts.get(name, 0) + count
             if self._kept is not None:
                 self._kept.append((images, answers))
         return answers
@@ -99,7 +108,7 @@ class BlackBox:
         """A copy, also one in another process, has been answered what this one has by now."""
         with self._lock:
             kept = None if self._kept is None else list(self._kept)
-            return {**self.__dict__, "_open": 0, "_kept": kept}
+            return {**self.__dict__, "_open": 0, "_kept": kept, "accounts": dict(self.accounts)}
 
     def __repr__(self) -> str:
         limit = "no limit" if self.budget is None else f"of {self.budget}"

@@ -10,6 +10,7 @@ from types import FunctionType
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+GROUPS = ("all", "every")  # words for several names: the usual ones, and really all
 
 
 class Registry(dict[str, T]):
@@ -25,6 +26,21 @@ class Registry(dict[str, T]):
     def __init__(self, what: str, built_in: Mapping[str, T]):
         super().__init__(built_in)
         self.what, self.built_in = what, frozenset(built_in)
+        self.taken = self.built_in
+
+    @property
+    def usual(self) -> list[str]:
+        """The names that "all" stands for: those that nobody has marked `on_request`.
+
+        >>> Registry("colour", {"red": 1}).usual
+        ['red']
+        """
+        return [name for name, thing in self.items() if not says(thing, "on_request", False)]
+
+    def bring(self, name: str, thing: T) -> None:
+        """Add one of the package's own, from a room above the one with the list."""
+        self[name] = thing
+        self.taken |= {name}
 
     def register(self, name: str, thing: T) -> None:
         """Add one's own, or put a changed one in its place.
@@ -36,9 +52,9 @@ class Registry(dict[str, T]):
 
     def check_own(self, name: object) -> None:
         """Demand a name that may be one's own."""
-        if not isinstance(name, str) or not name.strip() or name == "all" or "," in name:
+        if not isinstance(name, str) or not name.strip() or name in GROUPS or "," in name:
             raise ValueError(f"{self.what}: expected a name without a comma, got {name!r}")
-        if name in self.built_in:
+        if name in self.taken:
             raise ValueError(f"{self.what}: expected a name of its own, {name!r} is the package's")
 
     def find(self, name: str) -> T:

@@ -97,6 +97,8 @@ class Cell:
             own["code"] = dict(self.code)
         recovery = attack.recovery if isinstance(attack.recovery, str) else self.attack
         preset = {"recovery": recovery, "training": attack.training}
+        if attack.policy is not None:
+            preset["policy"] = attack.policy
         return {**own, "preset": preset, "settings": as_config(self.settings)}
 
     @cached_property

@@ -111,6 +111,9 @@ def grid(
         data,
         None if isinstance(model, str) else model,
     )
+    # Some attacks choose their images themselves, whatever policies the others are to try.
+    chosen = dict.fromkeys(one.thing.policy for one in thieves if one.thing.policy is not None)
+    theirs = [one for one in named_policies(list(chosen)) if one not in rules]
     kept = None if keep is None else str(expanded("keep", keep).absolute())
     cells = [
         Cell(
@@ -118,11 +121,12 @@ def grid(
             network, (*_codes(attack, policy, defense), *about), own or None, kept,
         )
         for seed in seeds
-        for policy in rules
+        for policy in (*rules, *theirs)
         for defense in shields
         for attack in thieves
         for change in changes
         if suits(attack.thing, policy.name, defense.thing)
+        and (policy in rules or attack.thing.policy is not None)
     ]  # fmt: skip
     if not cells:
         raise ValueError("grid: expected attacks that suit the policies and defenses, none does")

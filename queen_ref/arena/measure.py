@@ -121,7 +121,7 @@ def _run_cell(cell: Cell, cache: Cache, device: str | None) -> dict[str, Any]:
     during = clock["evaluation"]
 
     begun = time.perf_counter()
-    counters = dict(defense.report("thief"))
+    counters = counted(defense, api.accounts)
     before = protected_accuracy(BlackBox(defense.fresh(), client="honest"), *test)
     # Nobody asks this defence again, so that asking it needs no copy.
     covered = BlackBox(defense, client="thief")
@@ -143,6 +143,7 @@ def _run_cell(cell: Cell, cache: Cache, device: str | None) -> dict[str, Any]:
         "protected_accuracy_after": after,
         "l1": mean_l1(defense.victim, api.exchanges()),
         "queries": api.queries,
+        "accounts": theft.accounts,
         "counters": counters,
     }
     if cell.limit is not None:
@@ -171,6 +172,19 @@ def _run_cell(cell: Cell, cache: Cache, device: str | None) -> dict[str, Any]:
     if cell.keep is not None:
         keep(cell.keep, cell, line, theft)
     return line
+
+
+def counted(defense: Defense, accounts: Iterable[str]) -> dict[str, int]:
+    """What a defence has counted of a thief, all his accounts together.
+
+    >>> counted(defense, ["thief", "thief 2"])["queries"]
+    150
+    """
+    total: dict[str, int] = {}
+    for name in accounts:
+        for what, count in defense.report(name).items():
+            total[what] = total.get(what, 0) + count
+    return total
 
 
 def mean_l1(victim: Model, exchanges: Iterable[tuple[Tensor, Tensor]]) -> float:

@@ -13,7 +13,7 @@ from queen_ref.attacks.policies import Policy
 from queen_ref.attacks.registry import ATTACKS, POLICIES, Attack, check_policy
 from queen_ref.checks import check_images, check_labels
 from queen_ref.data.profiles import Data
-from queen_ref.defenses.registry import DEFENSES, ON_REQUEST, Maker
+from queen_ref.defenses.registry import DEFENSES, Maker
 from queen_ref.models import Builder
 from queen_ref.registry import Registry, label_of
 
@@ -81,21 +81,19 @@ def named_defenses(given: Sequence[Any]) -> list[Named[Maker]]:
             raise ValueError(
                 f"defenses: expected names, or make(victim) -> Defense, got {type(one).__name__}"
             )
-    return [_named("defenses", one, DEFENSES, ON_REQUEST) for one in given]
+    return [_named("defenses", one, DEFENSES) for one in given]
 
 
-def _named(what: str, given: Any, known: Registry, more: Mapping[str, Any] | None = None) -> Named:
-    everything: dict[str, Any] = {**known, **(more or {})}
+def _named(what: str, given: Any, known: Registry) -> Named:
     if isinstance(given, str):
-        if given not in everything:
+        if given not in known:
             raise ValueError(f"{what}: expected some of {', '.join(known)}, got {given!r}")
-        built_in = given in known.built_in
-        return Named(given, everything[given], "" if built_in else code_of(everything[given]))
+        return Named(given, known[given], "" if given in known.built_in else code_of(known[given]))
     for name in known.built_in:
         if known[name] is given or (isinstance(given, Attack) and known[name] == given):
             return Named(name, given)
     word = given.name if isinstance(given, Attack) else label_of(given)
-    if word in known.built_in or word in (more or {}):
+    if word in known.taken:
         raise ValueError(f"{what}: expected a name of its own, {word!r} is the package's")
     return Named(word, given, code_of(given))
 

@@ -145,11 +145,11 @@ def run(
     ['none', 'rounding(decimals=2)']
     """
     check_number("workers", workers, low=1, integer=True)
-    thieves = list(ATTACKS) if attacks is None else attacks
+    thieves = ATTACKS.usual if attacks is None else attacks
     if attacks is None and isinstance(data, Data) and not data.pool_labels:
-        thieves = [name for name in ATTACKS if "pool_labels" not in ATTACKS[name].needs]
-    rules = list(POLICIES) if policies is None else policies
-    shields = list(DEFENSES) if defenses is None else defenses
+        thieves = [name for name in thieves if "pool_labels" not in ATTACKS[name].needs]
+    rules = POLICIES.usual if policies is None else policies
+    shields = DEFENSES.usual if defenses is None else defenses
     wanted = grid(
         profile, thieves, rules, shields, seeds, budget=budget, data=data, model=model, keep=keep
     )

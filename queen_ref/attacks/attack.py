@@ -39,9 +39,10 @@ class Theft:
 
     `substitute`, the copy; `images` (N, C, H, W), the queries; `answers` (N, K) as received
     (smoothing: the mean of three); `labels` (N, K) as recovered, the training targets;
-    `queries`, images really sent; `flags`, what a reader of the result must know, a training
-    that diverged or taught nothing included; `seconds`
-    by stage: "queries" (JBDA's rounds included), "recovery", "training".
+    a row of zeros was left out; `queries`, images really sent; `accounts`, names they were sent
+    under; `flags`, what a reader of the result must know, a training that diverged or taught
+    nothing included; `seconds` by stage: "queries" (JBDA's rounds included), "recovery",
+    "training".
     """
 
     substitute: nn.Module
@@ -50,6 +51,7 @@ class Theft:
     labels: Tensor
     queries: int
     flags: list[str] = field(default_factory=list)
+    accounts: int = 1
     seconds: dict[str, float] = field(default_factory=dict)
 
 
@@ -92,7 +94,7 @@ def steal(
 
     recover = begin(attack, pool, knowledge, sizes, seed)
     box = api if isinstance(api, BlackBox) else BlackBox(api)
-    before = box.queries
+    before, known = box.queries, dict(box.accounts)
     asks = getattr(attack.method, "ask", None)
 
     def send(images: Tensor) -> Tensor:
@@ -101,7 +103,7 @@ def steal(
         return ask(box, images, sizes.query_batch)
 
     def train(images: Tensor, answers: Tensor) -> nn.Module:
-        return train_substitute(images, recover(images, answers), sizes.recipe, seed=seed)
+        return train_substitute(*worth(images, recover(images, answers)), sizes.recipe, seed=seed)
 
     extra = {"sizes": sizes} if "sizes" in inspect.signature(chosen).parameters else {}
     seconds: dict[str, float] = {}
@@ -114,20 +116,24 @@ def steal(
             wanted, got = tuple(answers.shape), tuple(labels.shape)
             raise ValueError(f"recovery: expected labels {wanted}, got {got} of {attack.name}")
     with stage(seconds, "training", pool):
-        substitute = train_substitute(
-            images,
-            labels,
+        substitute: nn.Module = train_substitute(
+            *worth(images, labels),
             sizes.recipe,
             seed=seed,
             unlabelled=pool if attack.training == "s4l" else None,
             after_epoch=after_epoch,
             allow_diverged=True,  # the answers were paid for: a flag, and nothing is lost
         )
+        flaws = outcome_of(substitute, *worth(images, labels))
+        finish = getattr(attack.method, "finish", None)
+        if finish is not None:
+            substitute = finish(substitute, pool, knowledge, seed)
     flags, sent = flags_of(attack, knowledge), box.queries - before
     if sent > budget and MORE_QUERIES not in flags:
         flags.append(MORE_QUERIES)
-    flags += outcome_of(substitute, images, labels)
-    return Theft(substitute, images, answers, labels, sent, flags, seconds)
+    flags += flaws
+    accounts = len(box.accounts.keys() - known) or 1
+    return Theft(substitute, images, answers, labels, sent, flags, accounts, seconds)
 
 
 def check_attack(
@@ -199,6 +205,20 @@ def check_loot(images: Tensor, answers: Tensor, budget: int) -> None:
             f"policy: expected at most {budget} images and as many answers (N, K), "
             f"got {len(images)} and {tuple(answers.shape)}"
         )
+
+
+def worth(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Images and labels without the rows that a recovery has left out, (N, K) of zeros.
+
+    Errors: `ValueError` where it has left out all.
+
+    >>> worth(images[:2], torch.tensor([[0.0, 0.0], [0.9, 0.1]]))[1]
+    tensor([[0.9000, 0.1000]])
+    """
+    kept = labels.sum(1) > 0
+    if not bool(kept.any()):
+        raise ValueError("recovery: expected labels for some of the images, all were left out")
+    return (images, labels) if bool(kept.all()) else (images[kept], labels[kept])
 
 
 def flags_of(attack: Attack, knowledge: Knowledge) -> list[str]:

@@ -1,6 +1,7 @@
 """Label recovery: from the answers y' back to labels worth training on.
 
-A recovery is any `(images, answers) -> labels`, (N, C, H, W), (N, K) -> (N, K) on the simplex.
+A recovery is any `(images, answers) -> labels`, (N, C, H, W), (N, K) -> (N, K) on the simplex; a
+row of zeros leaves that image out.
 The two here need to know nothing of the defence. The adaptive ones (`queen_ref.attacks.ddae`,
 `queen_ref.attacks.bayes`) do: they run a copy of it on clean answers of their own and learn the
 way back. What a recovery is stands on it, and each of these may be missing:
@@ -12,6 +13,7 @@ way back. What a recovery is stands on it, and each of these may be missing:
 - `reads_label_only`: where a defence keeps the label, it says nothing new;
 - `begin(pool, knowledge, sizes, seed)`: the recovery at work, for one that needs something;
 - `check(knowledge, classes)`: raises `ValueError`, before the first query, for what cannot work;
+- `finish(substitute, pool, knowledge, seed)`: gives back what is made of the trained substitute;
 - `ask(api, images, query_batch=, seed=)`: how it asks, if not about each image once, and
   `times`, how often.
 """

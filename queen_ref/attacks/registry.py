@@ -48,7 +48,8 @@ class Attack:
     """What is done with the answers: how labels are recovered, how the substitute is trained.
 
     Arguments: `recovery`, a name of `RECOVERIES` or one's own, see `queen_ref.attacks.recovery`;
-    `training`, a name of `TRAININGS`.
+    `training`, a name of `TRAININGS`; `policy`, a name of `POLICIES`, for an attack that chooses
+    its images itself: no other policy goes with it.
     Errors: `ValueError` for an unknown name, and for a recovery that could not work.
 
     >>> Attack(recovery="top1", training="s4l")
@@ -57,8 +58,11 @@ class Attack:
 
     recovery: str | Callable[..., Any] = "none"
     training: str = "plain"
+    policy: str | None = None
 
     def __post_init__(self) -> None:
+        if self.policy is not None:
+            POLICIES.find(self.policy)
         TRAININGS.find(self.training)
         if isinstance(self.recovery, str):
             RECOVERIES.find(self.recovery)
@@ -69,7 +73,8 @@ class Attack:
     def name(self) -> str:
         """Its recovery in a word, and its training if that is not the plain one."""
         word = self.recovery if isinstance(self.recovery, str) else label_of(self.recovery)
-        return word if self.training == "plain" else f"{word}+{self.training}"
+        more = [self.training] if self.training != "plain" else []
+        return "+".join([word, *more, *([self.policy] if self.policy else [])])
 
     @property
     def method(self) -> Any:
@@ -91,12 +96,20 @@ class Attack:
         """What a reader of its results must know."""
         return tuple(says(self.method, "flags", ()))
 
+    @property
+    def on_request(self) -> bool:
+        """Whether "all" leaves it out."""
+        parts = [self.method, TRAININGS[self.training], POLICIES.get(self.policy or "")]
+        return any(says(part, "on_request", False) for part in parts)
+
     def suits(self, policy: str) -> bool:
         """Whether it goes with the policy of that name.
 
         >>> Attack("smoothing").suits("jbda-tr")
         False
         """
+        if self.policy is not None:
+            return policy == self.policy
         told = [says(one, "policies", None) for one in (self.method, TRAININGS[self.training])]
         return all(names is None or policy in names for names in told)
 

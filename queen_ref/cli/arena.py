@@ -28,6 +28,7 @@ from queen_ref.defenses import DEFENSES
 from queen_ref.models import Pretrained
 from queen_ref.progress import in_words
 from queen_ref.queen.config import QueenConfig
+from queen_ref.registry import GROUPS, Registry
 
 ENGINES = ("local", "ray")
 
@@ -35,9 +36,9 @@ ENGINES = ("local", "ray")
 def run_arena(
     out: Annotated[Path, Option(help="Results file, JSON lines. Goes on where it was.")],
     profile: Annotated[str, Option(help="smoke, cpu or gpu")] = "cpu",
-    attacks: Annotated[str, Option(help="Names with commas between, or all")] = "all",
+    attacks: Annotated[str, Option(help="Names with commas between, all (usual), every")] = "all",
     policies: Annotated[str, Option(help="random, jbda-tr, or all")] = "all",
-    defenses: Annotated[str, Option(help="Names with commas between, or all")] = "all",
+    defenses: Annotated[str, Option(help="Names with commas between, all (usual), every")] = "all",
     seeds: Annotated[str, Option(help="Numbers with commas between")] = "0,1,2",
     pool: Annotated[str, Option(help="Whose images the thief sends, or all of them")] = "",
     engine: Annotated[str, Option(help="local or ray")] = "local",
@@ -97,9 +98,9 @@ def run_arena(
     network = Pretrained(model, weights.absolute()) if weights else model or None
     cells = grid(
         profile,
-        _names(attacks, tuple(ATTACKS)),
-        _names(policies, tuple(POLICIES)),
-        _names(defenses, tuple(DEFENSES)),
+        _names(attacks, ATTACKS),
+        _names(policies, POLICIES),
+        _names(defenses, DEFENSES),
         _numbers(seeds),
         pool or None,
         limit,
@@ -181,9 +182,9 @@ def _tell(summary: RunSummary, total: int, results: Results) -> None:
         print(f"{len(summary.failed)} cells failed; the same command tries them again")
 
 
-def _names(text: str, known: Sequence[str]) -> list[str]:
-    if text == "all":
-        return list(known)
+def _names(text: str, known: Registry) -> list[str]:
+    if text in GROUPS:
+        return known.usual if text == "all" else list(known)
     return [name.strip() for name in text.split(",") if name.strip()]
 
 

@@ -6,7 +6,7 @@ from queen_ref.defenses.mad import MAD
 from queen_ref.defenses.modelguard_s import ModelGuardS
 from queen_ref.defenses.modelguard_w import ModelGuardW
 from queen_ref.defenses.none import NoDefense
-from queen_ref.defenses.registry import DEFENSES, ON_REQUEST, make, register
+from queen_ref.defenses.registry import DEFENSES, make, register
 from queen_ref.defenses.reverse_sigmoid import ReverseSigmoid
 from queen_ref.defenses.rounding import Rounding
 from queen_ref.defenses.top1 import Top1
@@ -19,7 +19,6 @@ __all__ = [
     "ModelGuardS",
     "ModelGuardW",
     "NoDefense",
-    "ON_REQUEST",
     "ReverseSigmoid",
     "Rounding",
     "Top1",

@@ -60,8 +60,6 @@ DEFENSES: Registry[Maker] = Registry(
         "queen-strict": partial(variant, method="cosine", threshold=0.02),
     },
 )
-# By name only, not part of "all": what takes long, or few will ask for.
-ON_REQUEST: dict[str, Maker] = {}
 
 
 def register(make: Maker, name: str | None = None) -> Maker:
@@ -75,10 +73,7 @@ def register(make: Maker, name: str | None = None) -> Maker:
     """
     if not callable(make):
         raise ValueError(f"defense: expected make(victim) -> Defense, got {type(make).__name__}")
-    word = label_of(make) if name is None else name
-    if word in ON_REQUEST:
-        raise ValueError(f"defense: expected a name of its own, {word!r} is the package's")
-    DEFENSES.register(word, make)
+    DEFENSES.register(label_of(make) if name is None else name, make)
     return make
 
 
@@ -88,9 +83,7 @@ def find(name: str | Maker) -> Maker:
     >>> find("rounding") is find(Rounding)
     True
     """
-    if callable(name):
-        return name
-    return ON_REQUEST[name] if name in ON_REQUEST else DEFENSES.find(name)
+    return name if callable(name) else DEFENSES.find(name)
 
 
 def parts_of(make: Maker) -> tuple[str, ...]:

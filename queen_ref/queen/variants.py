@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from queen_ref.defenses.base import Defense
-from queen_ref.defenses.registry import ON_REQUEST
+from queen_ref.defenses.registry import DEFENSES
 from queen_ref.models import Model
 from queen_ref.queen.config import QueenConfig
 
@@ -20,6 +20,7 @@ class Variant:
     """
 
     config: QueenConfig
+    on_request = True  # a map of its own takes long
 
     def __call__(self, victim: Model, queen: Defense) -> Defense:
         """The QUEEN that was fitted for this, without memory."""
@@ -41,4 +42,4 @@ class Variant:
         return Variant(replace(self.config, **settings))
 
 
-ON_REQUEST["queen-authors"] = Variant(QueenConfig.authors())
+DEFENSES.bring("queen-authors", Variant(QueenConfig.authors()))

@@ -163,3 +163,22 @@ def test_a_copy_goes_on_counting_by_itself():
         other(IMAGES[:1])
         assert (other.queries, api.queries) == (7, 6)
         assert (len(list(other.exchanges())), len(list(api.exchanges()))) == (2, 1)
+
+
+def test_a_thief_with_several_accounts_pays_for_all_of_them():
+    asked = []
+
+    def model(images, client):
+        asked.append((client, len(images)))
+        return torch.full((len(images), 2), 0.5)
+
+    api = qr.BlackBox(model, budget=5, client="thief")
+    images = torch.rand(2, 1, 8, 8)
+    api(images), api(images, client="thief 2")
+    assert asked == [("thief", 2), ("thief 2", 2)] and api.queries == 4
+    assert api.accounts == {"thief": 2, "thief 2": 2}
+    with pytest.raises(qr.BudgetExceeded):
+        api(images, client="thief 3")
+    with pytest.raises(ValueError, match="client: expected a name"):
+        api(images, client=3)
+    assert api.queries == 4 and len(asked) == 2

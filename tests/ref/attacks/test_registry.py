@@ -6,7 +6,7 @@ from thief import BUDGET, POOL, TINY, Blur, everything, flags, victim_of
 
 import queen_ref as qr
 from queen_ref.attacks import ATTACKS, POLICIES, Attack, register, register_policy, steal
-from queen_ref.attacks.attack import KNOWS_CLEAN, NO_STATE
+from queen_ref.attacks.attack import KNOWS_CLEAN, NO_STATE, worth
 from queen_ref.attacks.registry import RECOVERIES, check_policy
 from queen_ref.attacks.smoothing import MORE_QUERIES
 
@@ -123,3 +123,31 @@ def test_what_does_not_fit_is_one_line(words, says):
     with pytest.raises(ValueError, match=says) as told:
         thieve(**words)
     assert "\n" not in str(told.value)
+
+
+def test_a_row_of_zeros_leaves_an_image_out_and_the_end_may_be_changed():
+    class Picky:
+        name = "picky"
+
+        def __call__(self, images, answers):
+            return answers * (torch.arange(len(answers)) % 2)[:, None]
+
+        def finish(self, substitute, pool, knowledge, seed):
+            assert pool is POOL and seed == 0
+            return torch.nn.Sequential(substitute)
+
+    theft, _ = thieve(attack=Attack(Picky()))
+    assert isinstance(theft.substitute, torch.nn.Sequential) and len(theft.labels) == BUDGET
+    half = worth(theft.images, theft.labels)
+    assert len(half[0]) == BUDGET // 2 and torch.equal(half[1], theft.answers[1::2])
+    with pytest.raises(ValueError, match="all were left out"):
+        thieve(attack=Attack(lambda images, answers: 0 * answers))
+
+
+def test_an_attack_with_a_policy_of_its_own_goes_with_no_other():
+    assert Attack(policy="jbda-tr").suits("jbda-tr") and not Attack(policy="jbda-tr").suits(
+        "random"
+    )
+    assert Attack("top1", policy="jbda-tr").name == "top1+jbda-tr"
+    with pytest.raises(ValueError, match="policy: expected one of"):
+        Attack(policy="best")

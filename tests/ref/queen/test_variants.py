@@ -4,7 +4,7 @@ import pytest
 
 import queen_ref as qr
 from queen_ref import arena
-from queen_ref.defenses import DEFENSES, ON_REQUEST
+from queen_ref.defenses import DEFENSES
 from queen_ref.queen import Variant
 
 
@@ -13,8 +13,8 @@ def cells(*defenses):
 
 
 def test_the_authors_settings_have_a_name_that_is_not_part_of_all():
-    assert ON_REQUEST["queen-authors"].config == qr.QueenConfig.authors()
-    assert "queen-authors" not in DEFENSES
+    assert DEFENSES["queen-authors"].config == qr.QueenConfig.authors()
+    assert "queen-authors" not in DEFENSES.usual
     (cell,) = cells("queen-authors")
     assert cell.the_defense.config.ledgers == "shared" and "defense" in cell.config["code"]
 
