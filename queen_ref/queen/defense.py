@@ -10,7 +10,7 @@ The way of a query:
 """
 
 from collections import OrderedDict
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,24 +27,11 @@ from queen_ref.queen.clients import Clients
 from queen_ref.queen.config import SETTABLE, QueenConfig
 from queen_ref.queen.fitting import Parts, prepare
 from queen_ref.queen.perturbation import is_affine, walk_logits
+from queen_ref.queen.query import Query
 from queen_ref.queen.saved_clients import bound_from, clients_from
 from queen_ref.queen.saving import fitted_from, load, queen_state, save
 from queen_ref.queen.sensitivity import SensitivityLedger
 from queen_ref.queen.unlearning import angular_projection, reversed_answer
-
-
-@dataclass(frozen=True)
-class Query:
-    """A batch as QUEEN sees it: features (B, D), logits (B, K), labels (B,), points (B, 2)."""
-
-    features: Tensor
-    logits: Tensor
-    labels: Tensor
-    points: Tensor
-
-    def rows(self, rows: slice) -> "Query":
-        """A part of the batch."""
-        return Query(*(getattr(self, f.name)[rows] for f in fields(self)))
 
 
 class Queen(Defense):
@@ -153,13 +140,7 @@ class Queen(Defense):
         return [self.victim, self.feature_map]
 
     def _look(self, images: Tensor) -> Query:
-        dtype = self.centroids.dtype  # also of a victim that computes in half precision inside
-        seen = []
-        for rows in chunks(len(images)):
-            features = self.victim.features(images[rows]).to(dtype)
-            logits = self.victim.head(features).to(dtype)
-            seen.append((features, logits, logits.argmax(1), self.feature_map(features)))
-        return Query(*map(joined, zip(*seen, strict=True)))
+        return Query.of(images, self.victim, self.feature_map, self.centroids.dtype)
 
     def _respond(self, images: Tensor, query: Query, client: str) -> Tensor:
         """Judge on a copy of the ledger, answer, and keep both if nobody else came first.

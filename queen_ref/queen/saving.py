@@ -17,8 +17,8 @@ from queen_ref.models import Victim, build, check_shape, check_victim, device_of
 from queen_ref.queen.clients import Clients
 from queen_ref.queen.config import QueenConfig
 from queen_ref.queen.features import Clusters, FeatureMap
-from queen_ref.queen.fingerprint import centroid_logits, check_body, check_head, noise_features
 from queen_ref.queen.fitting import Parts
+from queen_ref.queen.same_victim import centroid_logits, check_body, check_head, noise_features
 from queen_ref.queen.saved_clients import clients_state
 from queen_ref.queen.shadows import ShadowEnsemble
 
