@@ -12,6 +12,7 @@ import torch
 
 import queen_ref as qr
 from benchmarks.timing import pictures
+from queen_ref.queen.client import Client
 
 INSIDE = 1e3  # beta that puts every query inside
 OUTSIDE = 1e-9  # beta that puts none inside
@@ -92,7 +93,7 @@ def fill(queen: qr.Queen, each: int, client: str = "r") -> None:
 
 def afresh(queen: qr.Queen, batch: torch.Tensor, client: str) -> Callable:
     """Ask, then forget."""
-    known = queen.clients.setdefault(client, queen._client(client))
+    known = queen.clients.setdefault(client, Client(queen.ledger(client)))
     start = known.ledger.snapshot()
 
     def run():

@@ -7,7 +7,7 @@ import torch
 
 import queen_ref as qr
 from queen_ref.attacks import Knowledge, Sizes, steal
-from queen_ref.attacks.attack import LEARNED_NOTHING
+from queen_ref.attacks.flags import LEARNED_NOTHING
 from queen_ref.training import SUBSTITUTE
 
 BUDGET = 45

@@ -48,6 +48,7 @@ EXPLAINED = {
     "queen_book.figures.simplex": "notebooks/07_defenses",
     "queen_book.figures.defenses": "notebooks/07_defenses",
     "queen_ref.arena": "notebooks/08_arena",
+    "queen_ref.arena.cluster": "book/cluster",
     "queen_ref.arena.engines": "book/cluster",
     "queen_ref.arena.figures": "notebooks/08_arena",
     "queen_book.figures.benchmarks": "book/benchmarks",

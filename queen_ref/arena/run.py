@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from queen_ref.arena.cells import Cell, check_pool, grid
+from queen_ref.arena.cells import Cell, check_pool
 from queen_ref.arena.clock import Clock
 from queen_ref.arena.display import Display
 from queen_ref.arena.engines import Engine, Local, Processes
+from queen_ref.arena.grid import grid
 from queen_ref.arena.keep import check_keep
 from queen_ref.arena.results import Results
 from queen_ref.attacks.registry import ATTACKS, POLICIES

@@ -1,4 +1,4 @@
-"""`steal`: one attack from the first query to the substitute, and the attacks by name.
+"""`steal`: one attack from the first query to the substitute.
 
 An attack is policy x recovery x training. The policy chooses the images
 (`queen_ref.attacks.policies`, `queen_ref.attacks.jbda`), the recovery turns answers back into
@@ -14,23 +14,16 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from queen_ref.attacks.asking import ask, check_door
+from queen_ref.attacks.asking import ask
+from queen_ref.attacks.flags import flags_of, outcome_of
 from queen_ref.attacks.knowledge import Knowledge, Sizes
 from queen_ref.attacks.policies import Policy
-from queen_ref.attacks.registry import ATTACKS, POLICIES, Attack, check_policy
-from queen_ref.attacks.s4l import check_square
-from queen_ref.attacks.training import is_finite, near_chance, train_substitute
+from queen_ref.attacks.preparing import check_answerable, check_attack
+from queen_ref.attacks.registry import ATTACKS, POLICIES, Attack
+from queen_ref.attacks.smoothing import MORE_QUERIES
+from queen_ref.attacks.training import train_substitute
 from queen_ref.blackbox import BlackBox
-from queen_ref.checks import check_batch, check_images, check_kind, check_labels, check_number
-from queen_ref.defenses.base import num_classes
-from queen_ref.metrics import agreement, predict
-from queen_ref.registry import label_of, says
-
-MORE_QUERIES = "more queries sent than the nominal budget"
-NO_STATE = "adaptive attacker could not simulate the state"
-KNOWS_CLEAN = "attacker knows the victim's clean answers"
-DIVERGED = "the substitute's training diverged: its weights are not finite"
-LEARNED_NOTHING = "substitute near chance on its own training images"
+from queen_ref.checks import check_batch, check_kind, check_number
 
 
 @dataclass
@@ -136,51 +129,6 @@ def steal(
     return Theft(substitute, images, answers, labels, sent, flags, accounts, seconds)
 
 
-def check_attack(
-    pool: Tensor,
-    budget: int,
-    policy: str | Policy,
-    attack: Attack,
-    knowledge: Knowledge,
-    sizes: Sizes,
-) -> None:
-    """Demand a combination that makes sense and a thief who has what it needs."""
-    check_images(pool)
-    check_number("budget", budget, low=1, integer=True)
-    chosen = POLICIES.find(policy) if isinstance(policy, str) else policy
-    check_policy(chosen)
-    takes = getattr(chosen, "takes", None)
-    asked = takes(budget, sizes) if takes is not None else 0
-    if asked > len(pool):
-        raise ValueError(f"budget: expected at most the pool's {len(pool)} images, got {asked}")
-    word = policy if isinstance(policy, str) else label_of(policy)
-    if not attack.suits(word):
-        raise ValueError(f"policy: expected one that suits the attack {attack.name}, got {word!r}")
-    if attack.training == "s4l":
-        check_square(pool)
-    for part in attack.needs:
-        if getattr(knowledge, part) is None:
-            what = {"defense": "a copy of the defense", "clean": "the clean answers"}
-            raise ValueError(f"knowledge: expected {what.get(part, part)} for {attack.name}")
-    if "pool_labels" in attack.needs and knowledge.pool_labels is not None:
-        check_labels(knowledge.pool_labels, len(pool))
-
-
-def check_answerable(
-    api: Callable[[Tensor], Tensor],
-    pool: Tensor,
-    budget: int,
-    attack: Attack,
-    knowledge: Knowledge,
-) -> None:
-    """Demand an API that will answer the whole attack, as far as that can be known before."""
-    classes = check_door(api, pool, budget * getattr(attack.method, "times", 1))
-    classes = classes or num_classes(getattr(knowledge.defense, "victim", None))
-    check = says(attack.method, "check", None)
-    if check is not None and classes is not None:  # else it is known with the first answer
-        check(knowledge, classes)
-
-
 def begin(
     attack: Attack, pool: Tensor, knowledge: Knowledge, sizes: Sizes, seed: int
 ) -> Callable[[Tensor, Tensor], Tensor]:
@@ -219,32 +167,6 @@ def worth(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     if not bool(kept.any()):
         raise ValueError("recovery: expected labels for some of the images, all were left out")
     return (images, labels) if bool(kept.all()) else (images[kept], labels[kept])
-
-
-def flags_of(attack: Attack, knowledge: Knowledge) -> list[str]:
-    """What a reader of the result must know about the attack.
-
-    >>> flags_of(Attack("smoothing"), Knowledge())
-    ['more queries sent than the nominal budget']
-    """
-    flags = list(attack.flags)
-    if attack.adaptive and knowledge.defense is not None and knowledge.defense.stateful:
-        flags.append(NO_STATE)
-    if "clean" in attack.needs:
-        flags.append(KNOWS_CLEAN)
-    return flags
-
-
-def outcome_of(substitute: nn.Module, images: Tensor, labels: Tensor) -> list[str]:
-    """What is wrong with a substitute trained on labels (N, K) for images (N, C, H, W), if any.
-
-    >>> outcome_of(victim, queries, answers)
-    []
-    """
-    if not is_finite(substitute):
-        return [DIVERGED]
-    share = agreement(predict(substitute, images).argmax(1), labels.argmax(1))
-    return [LEARNED_NOTHING] if near_chance(share, labels.shape[1], len(images)) else []
 
 
 @contextmanager

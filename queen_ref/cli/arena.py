@@ -9,9 +9,11 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Annotated
 
-from queen_ref.arena.cells import Cell, check_names, grid
+from queen_ref.arena.cells import Cell
 from queen_ref.arena.clock import Clock
-from queen_ref.arena.engines import Engine, Local, Processes, Ray
+from queen_ref.arena.cluster import Ray
+from queen_ref.arena.engines import Engine, Local, Processes
+from queen_ref.arena.grid import check_names, grid
 from queen_ref.arena.keep import check_keep
 from queen_ref.arena.parts import pick_device
 from queen_ref.arena.plugins import load_plugin

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 from queen_ref.arena.figures import plot_heat_map, plot_pareto
-from queen_ref.arena.report import summarise, to_csv, to_markdown
+from queen_ref.arena.report import summarise, to_csv
 from queen_ref.arena.results import read
+from queen_ref.arena.tables import to_markdown
 from queen_ref.cli.options import Argument, Option
 
 

@@ -10,7 +10,7 @@ The way of a query:
 """
 
 from collections import OrderedDict
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,29 +22,16 @@ from queen_ref.defenses.base import Defense
 from queen_ref.defenses.chunks import chunks, joined
 from queen_ref.models import Victim
 from queen_ref.modes import evaluating
-from queen_ref.queen.client import Client, no_counts
+from queen_ref.queen.client import Client
+from queen_ref.queen.clients import Clients
 from queen_ref.queen.config import SETTABLE, QueenConfig
 from queen_ref.queen.fitting import Parts, prepare
 from queen_ref.queen.perturbation import is_affine, walk_logits
-from queen_ref.queen.point_grid import PointGrid
-from queen_ref.queen.saving import bound_from, clients_from, fitted_from, load, queen_state, save
+from queen_ref.queen.query import Query
+from queen_ref.queen.saved_clients import bound_from, clients_from
+from queen_ref.queen.saving import fitted_from, load, queen_state, save
 from queen_ref.queen.sensitivity import SensitivityLedger
 from queen_ref.queen.unlearning import angular_projection, reversed_answer
-from queen_ref.threads import Lock
-
-
-@dataclass(frozen=True)
-class Query:
-    """A batch as QUEEN sees it: features (B, D), logits (B, K), labels (B,), points (B, 2)."""
-
-    features: Tensor
-    logits: Tensor
-    labels: Tensor
-    points: Tensor
-
-    def rows(self, rows: slice) -> "Query":
-        """A part of the batch."""
-        return Query(*(getattr(self, f.name)[rows] for f in fields(self)))
 
 
 class Queen(Defense):
@@ -77,17 +64,13 @@ class Queen(Defense):
         max_clients: int | None = None,
     ):
         super().__init__(victim)
-        if max_clients is not None:
-            check_number("max_clients", max_clients, low=1, integer=True)
         self.name = "queen" if config.method == "cosine" else "queen-exact"
         self.config, self.seed, self.parts = config, seed, parts
         self.shape, self.centroids = parts.shape, parts.centroids
         self.feature_map, self.clusters = parts.feature_map, parts.clusters
         self.shadows = parts.shadows
-        self.clients: OrderedDict[str, Client] = OrderedDict()  # the last seen last
-        self.max_clients, self.forgotten = max_clients, 0
-        self._lock = Lock()  # around `clients` and what is in it
-        self._blank = self._no_history()
+        blank = parts.blank_ledger(config)
+        self._clients = Clients(blank, config.ledgers == "shared", max_clients)
         with torch.no_grad(), evaluating(victim):
             affine = is_affine(victim.head, self.centroids)
             self.centroid_logits = victim.head(self.centroids) if affine else None
@@ -157,13 +140,7 @@ class Queen(Defense):
         return [self.victim, self.feature_map]
 
     def _look(self, images: Tensor) -> Query:
-        dtype = self.centroids.dtype  # also of a victim that computes in half precision inside
-        seen = []
-        for rows in chunks(len(images)):
-            features = self.victim.features(images[rows]).to(dtype)
-            logits = self.victim.head(features).to(dtype)
-            seen.append((features, logits, logits.argmax(1), self.feature_map(features)))
-        return Query(*map(joined, zip(*seen, strict=True)))
+        return Query.of(images, self.victim, self.feature_map, self.centroids.dtype)
 
     def _respond(self, images: Tensor, query: Query, client: str) -> Tensor:
         """Judge on a copy of the ledger, answer, and keep both if nobody else came first.
@@ -176,9 +153,8 @@ class Queen(Defense):
         answers: Tensor | None = None
         turned: Tensor | None = None
         while True:
-            with self._lock:
-                before = self._client(client).ledger.snapshot()
-            ledger = self._blank.fork(before)
+            ledger = self._clients.draft(client)
+            before = ledger.snapshot()
             verdict = ledger.judge(query.points, query.labels)
             if answers is None or turned is None or not torch.equal(turned, verdict.reverse):
                 turned = verdict.reverse
@@ -187,46 +163,42 @@ class Queen(Defense):
                     for rows in chunks(len(images))
                 )
                 answers = joined(parts)
-            if self._keep(client, before, ledger.snapshot(), verdict.counts()):
+            if self._clients.keep(client, before, ledger.snapshot(), verdict.counts()):
                 return answers
 
-    def _keep(self, client: str, before: PointGrid, after: PointGrid, counts: list[int]) -> bool:
-        """Count a batch and remember it, unless the history is no longer what it was judged by."""
-        with self._lock:
-            known = self._client(client)
-            if known.ledger.point_grid is not before:
-                return False
-            known.ledger.restore(after)
-            known.count(counts)
-            self.clients[client] = known
-            self.clients.move_to_end(client)
-            while self.max_clients is not None and len(self.clients) > self.max_clients:
-                self.clients.popitem(last=False)
-                self.forgotten += 1
-            return True
+    @property
+    def clients(self) -> OrderedDict[str, Client]:
+        """The clients by name, the one seen last at the end."""
+        return self._clients.known
+
+    @property
+    def max_clients(self) -> int | None:
+        """How many clients are remembered; `None`: all."""
+        return self._clients.most
+
+    @property
+    def forgotten(self) -> int:
+        """How many clients have left for others."""
+        return self._clients.forgotten
 
     def report(self, client: str = "default") -> dict[str, int]:
         """Counts of one client so far: queries, inside, recorded, reversed.
 
         With `max_clients` also how many clients were "forgotten" for it, whoever they were.
         """
-        with self._lock:
-            known = self.clients.get(client)
-            counts = known.counts if known else no_counts()
-            return counts if self.max_clients is None else {**counts, "forgotten": self.forgotten}
+        return self._clients.report(client)
 
     def ledger(self, client: str = "default") -> SensitivityLedger:
         """The client's ledger; an empty one for a client who has not asked yet."""
-        with self._lock:
-            return self._client(client).ledger
+        return self._clients.ledger(client)
+
+    def new_ledger(self) -> SensitivityLedger:
+        """An empty ledger over this victim's clusters."""
+        return self._clients.blank.fork()
 
     def reset(self, client: str | None = None) -> None:
         """Forget one client, or all of them."""
-        with self._lock:
-            if client is None:
-                self.clients.clear()
-            else:
-                self.clients.pop(client, None)
+        self._clients.reset(client)
 
     def with_settings(self, **changes: Any) -> "Queen":
         """The same fitted parts under other settings, and with no clients yet.
@@ -240,32 +212,6 @@ class Queen(Defense):
         if baked:
             raise ValueError(f"settings: expected some of {SETTABLE}, got {baked}; fit anew")
         return Queen(self.victim, replace(self.config, **changes), self.seed, self.parts, bound)
-
-    def _client(self, name: str) -> Client:
-        # Only with the lock held.
-        if not isinstance(name, str):
-            raise ValueError(f"client: expected a name (str), got {name!r}")
-        if name in self.clients:
-            return self.clients[name]
-        if self.config.ledgers == "shared" and self.clients:
-            return Client(next(iter(self.clients.values())).ledger)
-        return Client(self.new_ledger())
-
-    def new_ledger(self) -> SensitivityLedger:
-        """An empty ledger over this victim's clusters."""
-        return self._blank.fork()
-
-    def _no_history(self) -> SensitivityLedger:
-        c = self.config
-        return SensitivityLedger(
-            self.clusters.centers,
-            self.clusters.radii,
-            spacing=c.spacing,
-            threshold=c.threshold,
-            alpha=c.alpha,
-            beta=c.beta,
-            units=c.units,
-        )
 
     def _carry_out(self, turn: Tensor, images: Tensor, query: Query, client: str) -> Tensor:
         answers = query.logits.softmax(1)
@@ -306,20 +252,13 @@ class Queen(Defense):
 
         Others may ask meanwhile: it holds what was answered when it began.
         """
-        copied = self.__getstate__()
-        return queen_state(self.victim, self.config, self.seed, self.parts, self.max_clients,
-                           copied["forgotten"], copied["clients"])  # fmt: skip
+        clients = self._clients.copy()
+        return queen_state(self.victim, self.config, self.seed, self.parts, clients)
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy, also one in another process, knows the clients as they are by now."""
-        with self._lock:
-            own = {id(c.ledger): c.ledger for c in self.clients.values()}  # perhaps one for all
-            ledgers = {key: ledger.fork(ledger.snapshot()) for key, ledger in own.items()}
-            copies = (
-                (name, Client(ledgers[id(known.ledger)], **known.counts))
-                for name, known in self.clients.items()
-            )
-            return {**self.__dict__, "clients": OrderedDict(copies)}
+        with self._clients.lock:
+            return {**self.__dict__, "_clients": self._clients.copy()}
 
     @classmethod
     def from_state(cls, victim: Victim, state: Any) -> "Queen":
@@ -333,14 +272,15 @@ class Queen(Defense):
         queen = cls(victim, *fitted, bound)
         shared = queen.config.ledgers == "shared"
         queen.clients.update(clients_from(state["clients"], queen.new_ledger(), shared))
-        queen.forgotten = forgotten
+        queen._clients.forgotten = forgotten
         return queen
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Become the saved defence, its clients included; on a `ValueError` nothing changes."""
         saved = self.from_state(self.victim, state)
-        with self._lock:
-            self.__dict__.update({**saved.__dict__, "_lock": self._lock})
+        with self._clients.lock:
+            clients = self._clients.become(saved._clients)
+            self.__dict__.update({**saved.__dict__, "_clients": clients})
 
     def save(self, path: str | Path) -> None:
         """Write the state to a file, whole or not at all."""

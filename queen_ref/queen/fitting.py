@@ -19,6 +19,7 @@ from queen_ref.queen.features import (
     find_clusters,
     fit_feature_map,
 )
+from queen_ref.queen.sensitivity import SensitivityLedger
 from queen_ref.queen.shadows import ShadowEnsemble
 
 
@@ -31,6 +32,22 @@ class Parts:
     feature_map: FeatureMap
     clusters: Clusters
     shadows: ShadowEnsemble
+
+    def blank_ledger(self, config: QueenConfig) -> SensitivityLedger:
+        """An empty ledger over the clusters, by the rules of `config`.
+
+        >>> queen.parts.blank_ledger(config).num_classes
+        10
+        """
+        return SensitivityLedger(
+            self.clusters.centers,
+            self.clusters.radii,
+            spacing=config.spacing,
+            threshold=config.threshold,
+            alpha=config.alpha,
+            beta=config.beta,
+            units=config.units,
+        )
 
 
 def prepare(

@@ -11,7 +11,6 @@ WHOLE = {
     "test_examples": "every docstring's example",
     "test_imports": "who imports whom",
     "test_mirror": "this one",
-    "arena/test_ray": "a real cluster",
     "attacks/test_art": "a thief from outside",
 }
 

@@ -1,4 +1,4 @@
-"""What test_ray.py runs in a network namespace of its own: a two-node Ray cluster.
+"""What test_cluster.py runs in a network namespace of its own: a two-node Ray cluster.
 
 Prints one JSON object. Not a test module: pytest does not collect it.
 """
@@ -20,8 +20,9 @@ from ray._private import services
 from ray.cluster_utils import Cluster
 
 from queen_ref.arena import Results, grid, run_grid
+from queen_ref.arena.cluster import Ray
 from queen_ref.arena.display import Display
-from queen_ref.arena.engines import Ray, run_in
+from queen_ref.arena.engines import run_in
 
 # Older ones wait longer by themselves, and do not know these ports.
 TOLD = tuple(int(n) for n in ray.__version__.split(".")[:2]) >= (2, 60)

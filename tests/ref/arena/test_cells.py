@@ -1,21 +1,11 @@
-"""Cells: what decides a key, and which combinations the grid has."""
+"""Cells: what decides a key."""
 
 import pickle
 import subprocess
 import sys
 from dataclasses import asdict, replace
 
-import pytest
 from results import CELL
-
-import queen_ref as qr
-from queen_ref.arena import grid
-from queen_ref.arena.cells import suits
-from queen_ref.attacks import ATTACKS, POLICIES, Attack
-from queen_ref.data.profiles import POOLS, load
-from queen_ref.defenses import DEFENSES, make
-from queen_ref.defenses.registry import find
-from queen_ref.registry import says
 
 
 def test_every_field_of_a_cell_decides_its_key():
@@ -52,61 +42,3 @@ def test_a_cell_that_knows_its_key_is_still_the_same_cell():
     assert cell.settings is cell.settings and cell.settings.queen.threshold == 0.1
     assert cell == replace(cell) == pickle.loads(pickle.dumps(cell))
     assert hash(cell) == hash(replace(cell)) and asdict(cell) == asdict(replace(cell))
-
-
-def test_the_grid_leaves_out_what_would_say_nothing():
-    cells = grid("smoke", ATTACKS.usual, POLICIES.usual, DEFENSES.usual, [0])
-    assert len(cells) == len(set(cells)) == len({cell.key for cell in cells})
-    assert all(suits(cell.attack, cell.policy, cell.defense) for cell in cells)
-    there = {(cell.attack, cell.policy, cell.defense) for cell in cells}
-    assert ("ddae", "random", "none") not in there and ("ddae", "random", "queen") in there
-    assert ("top1", "random", "mad") not in there and ("top1", "random", "queen") in there
-    assert ("s4l", "jbda-tr", "queen") not in there and ("s4l", "random", "queen") in there
-    assert {cell.attack for cell in cells} == set(ATTACKS.usual)
-    assert {cell.defense for cell in cells} == set(DEFENSES.usual)
-
-
-def test_an_attack_that_chooses_its_images_itself_has_one_row_whatever_the_policies():
-    picks = Attack(policy="jbda-tr")
-    for policies in (["random"], ["random", "jbda-tr"]):
-        cells = grid("smoke", ["naive", picks], policies, ["none"], [0])
-        mine = [cell for cell in cells if cell.attack == picks.name]
-        assert [cell.policy for cell in mine] == ["jbda-tr"]
-        assert [cell.policy for cell in cells if cell.attack == "naive"] == policies
-
-
-def test_the_defences_that_keep_the_label_are_those_that_promise_it():
-    victim = qr.models.build("small_cnn", (1, 8, 8), 10)
-    promised = [
-        name
-        for name in DEFENSES.usual
-        if not name.startswith("queen")
-        and make(name, victim, outlier_exposed=victim, misinformation=victim).keeps_label
-    ]
-    assert not qr.Queen.keeps_label
-    assert promised == [name for name in DEFENSES.usual if says(find(name), "keeps_label", False)]
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"attacks": ["nave"]}, "attacks: expected some of naive.*got 'nave'"),
-        ({"defenses": ["queen", "queen"]}, "defenses: expected each once"),
-        ({"seeds": []}, "seeds: expected at least one"),
-        ({"seeds": [-1]}, "seeds: expected an integer >= 0"),
-        ({"profile": "tpu"}, "profile"),
-        ({"pool": "emnist"}, "pool"),
-        ({"attacks": ["ddae"], "defenses": ["none"]}, "none does"),
-    ],
-)
-def test_a_grid_that_is_not_one_is_refused(change, message):
-    good = dict(
-        profile="smoke", attacks=["naive"], policies=["random"], defenses=["queen"], seeds=[0]
-    )
-    with pytest.raises(ValueError, match=message):
-        grid(**{**good, **change})
-
-
-@pytest.mark.parametrize("profile", ["smoke", "cpu"])
-def test_the_pools_of_a_profile_are_those_that_it_loads(profile):
-    assert POOLS[profile] == tuple(load(profile).pools)

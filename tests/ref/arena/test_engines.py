@@ -10,7 +10,7 @@ from engine import TWELVE, Quiet, die_once, run_or_fail, sleep_long
 from results import CELL
 
 from queen_ref.arena import Results, read, run_grid
-from queen_ref.arena.engines import AGAIN, Local, Processes, outcome_of, reachable
+from queen_ref.arena.engines import AGAIN, Local, Processes, outcome_of
 
 
 def test_an_outcome_is_a_result_or_an_exception():
@@ -61,10 +61,3 @@ def test_a_run_that_ends_early_takes_its_workers_with_it(tmp_path):
     assert time.monotonic() - begun < 60 and job.future.done()
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
-
-
-@pytest.mark.parametrize("address", ["127.0.0.1:9", "nowhere", "127.0.0.1:port", "127.0.0.1:99999"])
-def test_nobody_listens_at_an_address_that_is_none(address):
-    begun = time.monotonic()
-    assert not reachable(address)
-    assert time.monotonic() - begun < 60

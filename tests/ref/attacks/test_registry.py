@@ -6,7 +6,8 @@ from thief import BUDGET, POOL, TINY, Blur, everything, flags, victim_of
 
 import queen_ref as qr
 from queen_ref.attacks import ATTACKS, POLICIES, Attack, register, register_policy, steal
-from queen_ref.attacks.attack import KNOWS_CLEAN, NO_STATE, worth
+from queen_ref.attacks.attack import worth
+from queen_ref.attacks.flags import KNOWS_CLEAN, NO_STATE
 from queen_ref.attacks.registry import RECOVERIES, check_policy
 from queen_ref.attacks.smoothing import MORE_QUERIES
 

@@ -9,12 +9,14 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from queen_ref.arena import Results, grid, read, run_grid
-from queen_ref.arena.engines import Local, Ray
+from queen_ref.arena.cluster import Ray, reachable
+from queen_ref.arena.engines import Local
 
 SCRIPT = Path(__file__).parent / "ray_cluster.py"
 # What Ray gives its processes to start and to answer, before it takes them for dead; its defaults
@@ -95,7 +97,7 @@ def test_a_cluster_measures_what_one_machine_measures(cluster, local):
 
 def test_no_cluster_at_an_address_is_one_clear_line():
     code = (
-        "from queen_ref.arena.engines import Ray\n"
+        "from queen_ref.arena.cluster import Ray\n"
         "try: Ray('127.0.0.1:9')\n"
         "except ValueError as error: print(error)"
     )
@@ -107,6 +109,13 @@ def test_no_cluster_at_an_address_is_one_clear_line():
 
 
 def test_ray_is_imported_only_by_its_engine():
-    code = "import sys, queen_ref.cli, queen_ref.arena.engines; print('ray' in sys.modules)"
+    code = "import sys, queen_ref.cli, queen_ref.arena.cluster; print('ray' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert run.stdout.strip() == "False" and Ray.__name__ == "Ray"
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:9", "nowhere", "127.0.0.1:port", "127.0.0.1:99999"])
+def test_nobody_listens_at_an_address_that_is_none(address):
+    begun = time.monotonic()
+    assert not reachable(address)
+    assert time.monotonic() - begun < 60
