@@ -13,7 +13,7 @@ from queen_ref.attacks.policies import Policy
 from queen_ref.attacks.registry import ATTACKS, POLICIES, Attack, check_policy
 from queen_ref.checks import check_images, check_labels
 from queen_ref.data.profiles import Data
-from queen_ref.defenses.registry import DEFENSES, Maker
+from queen_ref.defenses.registry import DEFENSES, Maker, check_maker
 from queen_ref.models import Builder
 from queen_ref.registry import Registry, label_of
 
@@ -81,6 +81,8 @@ def named_defenses(given: Sequence[Any]) -> list[Named[Maker]]:
             raise ValueError(
                 f"defenses: expected names, or make(victim) -> Defense, got {type(one).__name__}"
             )
+        if not isinstance(one, str):
+            check_maker(one)
     return [_named("defenses", one, DEFENSES) for one in given]
 
 
@@ -107,15 +109,27 @@ def check_data(data: object) -> Data:
     """
     if not isinstance(data, Data):
         raise ValueError(f"data: expected a queen_ref.data.Data, got {type(data).__name__}")
+    if not isinstance(data.pools, dict):
+        raise ValueError(f"data: expected pools {{name: images}}, got {type(data.pools).__name__}")
     if not data.pools:
         raise ValueError("data: expected at least one pool of images that the thief may send")
     for part in ("train", "test"):
-        images, labels = getattr(data, part)
+        pair = getattr(data, part)
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise ValueError(f"data: {part}: expected (images, labels), got {type(pair).__name__}")
+        images, labels = pair
         try:
+            check_images(images)
             check_images(images, data.shape, data.train[0].dtype)
             check_labels(labels, len(images), data.num_classes if part == "test" else None)
         except ValueError as error:
             raise ValueError(f"data: {part}: {error}") from None
+    missing = set(range(data.num_classes)) - set(data.train[1].tolist())
+    if missing:
+        raise ValueError(
+            f"data: train: expected labels from 0 to {data.num_classes - 1}, each at least once, "
+            f"got none of {min(missing)}"
+        )
     for name, pool in data.pools.items():
         try:
             check_images(pool, data.shape, data.train[0].dtype)

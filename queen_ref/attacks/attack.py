@@ -23,7 +23,7 @@ from queen_ref.attacks.registry import ATTACKS, POLICIES, Attack
 from queen_ref.attacks.smoothing import MORE_QUERIES
 from queen_ref.attacks.training import train_substitute
 from queen_ref.blackbox import BlackBox
-from queen_ref.checks import check_batch, check_kind, check_number
+from queen_ref.checks import check_batch, check_kind, check_number, check_probabilities
 
 
 @dataclass
@@ -101,13 +101,10 @@ def steal(
     extra = {"sizes": sizes} if "sizes" in inspect.signature(chosen).parameters else {}
     seconds: dict[str, float] = {}
     with stage(seconds, "queries", pool):
-        images, answers = chosen(send, pool, budget, train, seed, **extra)
-        check_loot(images, answers, budget)
+        images, answers = check_loot(chosen(send, pool, budget, train, seed, **extra), budget)
     with stage(seconds, "recovery", pool):
         labels = recover(images, answers)
-        if tuple(labels.shape) != tuple(answers.shape):
-            wanted, got = tuple(answers.shape), tuple(labels.shape)
-            raise ValueError(f"recovery: expected labels {wanted}, got {got} of {attack.name}")
+        check_labels_of(attack, labels, answers)
     with stage(seconds, "training", pool):
         substitute: nn.Module = train_substitute(
             *worth(images, labels),
@@ -141,11 +138,14 @@ def begin(
     return attack.method if start is None else start(pool, knowledge, sizes, seed)
 
 
-def check_loot(images: Tensor, answers: Tensor, budget: int) -> None:
-    """Demand of a policy at most `budget` images and an answer (K,) for each.
+def check_loot(loot: object, budget: int) -> tuple[Tensor, Tensor]:
+    """Demand of a policy at most `budget` images and an answer (K,) for each, and give them.
 
-    >>> check_loot(queries, answers, budget=40)
+    >>> sent, answered = check_loot((queries, answers), budget=40)
     """
+    if not isinstance(loot, tuple | list) or len(loot) != 2:
+        raise ValueError(f"policy: expected images, answers, got {type(loot).__name__}")
+    images, answers = loot
     check_batch(images)
     check_kind("answers", answers)
     if answers.ndim != 2 or len(images) != len(answers) or len(images) > budget:
@@ -153,6 +153,30 @@ def check_loot(images: Tensor, answers: Tensor, budget: int) -> None:
             f"policy: expected at most {budget} images and as many answers (N, K), "
             f"got {len(images)} and {tuple(answers.shape)}"
         )
+    return images, answers
+
+
+def check_labels_of(attack: Attack, labels: object, answers: Tensor) -> None:
+    """Demand of a recovery a label (K,) on the simplex, or zeros, for each answer (K,).
+
+    >>> check_labels_of(Attack(), answers[:, :3], answers)
+    Traceback (most recent call last):
+    ValueError: recovery: expected labels (40, 10), got (40, 3) of none
+    """
+    shape = tuple(labels.shape) if isinstance(labels, Tensor) else type(labels).__name__
+    if not isinstance(labels, Tensor) or shape != tuple(answers.shape):
+        wanted = tuple(answers.shape)
+        raise ValueError(f"recovery: expected labels {wanted}, got {shape} of {attack.name}")
+    check_probabilities(f"recovery: labels of {attack.name}", labels[~left_out(labels)])
+
+
+def left_out(labels: Tensor) -> Tensor:
+    """Which rows of labels (N, K) are zeros: images that a recovery does not train on, (N,).
+
+    >>> left_out(torch.tensor([[0.0, 0.0], [0.9, 0.1]]))
+    tensor([ True, False])
+    """
+    return (labels == 0).all(1)
 
 
 def worth(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -163,7 +187,7 @@ def worth(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     >>> worth(images[:2], torch.tensor([[0.0, 0.0], [0.9, 0.1]]))[1]
     tensor([[0.9000, 0.1000]])
     """
-    kept = labels.sum(1) > 0
+    kept = ~left_out(labels)
     if not bool(kept.any()):
         raise ValueError("recovery: expected labels for some of the images, all were left out")
     return (images, labels) if bool(kept.all()) else (images[kept], labels[kept])

@@ -159,8 +159,13 @@ def check_recovery(recovery: Any) -> None:
     ValueError: recovery: expected (images, answers) -> labels, got 'ddea'
     """
     begins = callable(getattr(recovery, "begin", None))
-    if isinstance(recovery, type) or not (callable(recovery) or begins):
-        raise ValueError(f"recovery: expected (images, answers) -> labels, got {recovery!r}")
+    wanted = "recovery: expected (images, answers) -> labels, got "
+    if isinstance(recovery, type):
+        raise ValueError(f"{wanted}a class: give an object of it, {recovery.__name__}()")
+    if not (callable(recovery) or begins):
+        raise ValueError(f"{wanted}{recovery!r}")
+    if not begins and not _takes(recovery, 2):
+        raise ValueError(f"{wanted}{label_of(recovery)}{inspect.signature(recovery)}")
     needs: Sequence[str] = says(recovery, "needs", ())
     if isinstance(needs, str):
         raise ValueError(f"recovery: expected needs to be a tuple of words, got {needs!r}")
@@ -183,12 +188,19 @@ def check_policy(policy: Any) -> None:
     wanted = "policy: expected (ask, pool, budget, train, seed) -> images, answers, got "
     if not callable(policy) or isinstance(policy, type):
         raise ValueError(f"{wanted}{policy!r}")
+    if not _takes(policy, 5, "sizes"):
+        raise ValueError(wanted + label_of(policy))
+
+
+def _takes(method: Callable[..., Any], count: int, also: str = "") -> bool:
+    """Whether it can be called with so many things, and with that argument if it has it."""
     try:
-        signature = inspect.signature(policy)
+        signature = inspect.signature(method)
     except (TypeError, ValueError):  # some callables written in C have no signature
-        return
-    extra = {"sizes": None} if "sizes" in signature.parameters else {}
+        return True
+    extra = {also: None} if also in signature.parameters else {}
     try:
-        signature.bind(None, None, None, None, None, **extra)
+        signature.bind(*[None] * count, **extra)
     except TypeError:
-        raise ValueError(wanted + label_of(policy)) from None
+        return False
+    return True

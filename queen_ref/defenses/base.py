@@ -29,7 +29,8 @@ class Defense(ABC):
 
     Arguments: `victim`. Every answer is given in eval mode, and the victim's own is put back.
     Errors: `ValueError` for a victim that lacks one of the methods in `asks_victim`, and at the
-    first answer for one that answers anything but logits.
+    first answer for one that answers anything but logits, and for an `answer` that gives no
+    probabilities, or breaks a promise.
 
     >>> defense = Rounding(victim)
     >>> probs = defense(images)         # (B, C, H, W) -> (B, K)
@@ -43,6 +44,7 @@ class Defense(ABC):
     flags: tuple[str, ...] = ()
     asks_victim: tuple[str, ...] = ("__call__",)
     _tried = False  # whether the victim has shown that it answers logits
+    _heard = False  # whether the defence has shown that it answers as promised
 
     def __init__(self, victim: Model):
         check_victim(victim, *self.asks_victim)
@@ -91,8 +93,15 @@ class Defense(ABC):
         probs = joined(parts)
         check_probabilities("probs", probs)  # finite pixels can still overflow in a victim
         if self.stateful:  # in one go, for a batch that fails must leave no trace
-            return self.answer(images, probs)
-        return joined(self.answer(images[rows], probs[rows]) for rows in chunks(len(images)))
+            return self._first_heard(self.answer(images, probs), probs)
+        pieces = ((images[rows], probs[rows]) for rows in chunks(len(images)))
+        return joined(self._first_heard(self.answer(x, y), y) for x, y in pieces)
+
+    def _first_heard(self, answers: Tensor, probs: Tensor) -> Tensor:
+        if not self._heard:  # once, for it waits for the device
+            check_promised(self, probs, answers)
+            self._heard = True
+        return answers
 
     @torch.no_grad()
     def simulate(self, images: Tensor, probs: Tensor) -> Tensor:
@@ -122,6 +131,34 @@ class Defense(ABC):
         seen = {k: v for k, v in vars(self).items() if k[0] != "_" and k not in hidden}
         shown = (f"{k}={v!r}" for k, v in seen.items() if _plain(v))
         return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def check_promised(defense: Defense, probs: Tensor, answers: object) -> None:
+    """Demand answers (B, K) on the simplex that keep what the defence promises of them.
+
+    Of classes that the victim tells apart by a rounding only, any may lead.
+
+    >>> check_promised(Rounding(victim, decimals=1), answers, answers.flip(1))
+    Traceback (most recent call last):
+    ValueError: rounding: promised keeps_label, but another class leads in ... answers
+    """
+    name = getattr(defense, "name", type(defense).__name__)
+    shape = tuple(answers.shape) if isinstance(answers, Tensor) else type(answers).__name__
+    if not isinstance(answers, Tensor) or shape != tuple(probs.shape):
+        raise ValueError(f"{name}: expected answers {tuple(probs.shape)}, got {shape}")
+    check_probabilities(f"{name}: answers", answers)
+    slack, bound = max(1e-5, 4 * torch.finfo(answers.dtype).eps), defense.l1_bound
+    lead = probs.topk(2, 1).values
+    own = answers.gather(1, probs.argmax(1, keepdim=True))[:, 0]
+    lost = (own < answers.amax(1) - slack) & (lead[:, 0] - lead[:, 1] > slack)
+    if defense.keeps_label and bool(lost.any()):
+        raise ValueError(
+            f"{name}: promised keeps_label, but another class leads in {int(lost.sum())} of "
+            f"{len(lost)} answers"
+        )
+    moved = float((answers - probs).abs().sum(1).max())
+    if bound is not None and moved > bound + answers.shape[1] * slack:
+        raise ValueError(f"{name}: promised l1_bound {bound:g}, but an answer moved by {moved:.3g}")
 
 
 def as_computed(probs: Tensor) -> Tensor:

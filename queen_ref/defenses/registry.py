@@ -71,10 +71,33 @@ def register(make: Maker, name: str | None = None) -> Maker:
 
     >>> register(partial(Rounding, decimals=2), "rounding-2")       # doctest: +SKIP
     """
-    if not callable(make):
-        raise ValueError(f"defense: expected make(victim) -> Defense, got {type(make).__name__}")
+    check_maker(make)
     DEFENSES.register(label_of(make) if name is None else name, make)
     return make
+
+
+def check_maker(make: Any) -> None:
+    """Demand something that makes a defence of a victim, and of parts that it asks for.
+
+    >>> check_maker(lambda images, probs: probs)
+    Traceback (most recent call last):
+    ValueError: defense: expected make(victim) -> Defense, got <lambda>(images, probs)
+    """
+    wanted = "defense: expected make(victim) -> Defense, got "
+    if not callable(make):
+        raise ValueError(f"{wanted}{type(make).__name__}")
+    if isinstance(make, Defense):
+        raise ValueError(f"{wanted}one that has its victim: give the class {type(make).__name__}")
+    if inspect.isabstract(make):
+        raise ValueError(f"{wanted}{label_of(make)} without a method answer(images, probs)")
+    try:
+        signature = inspect.signature(make)
+    except (TypeError, ValueError):  # some callables written in C have no signature
+        return
+    try:
+        signature.bind(None, **dict.fromkeys(parts_of(make)))
+    except TypeError:
+        raise ValueError(f"{wanted}{label_of(make)}{signature}") from None
 
 
 def find(name: str | Maker) -> Maker:

@@ -93,7 +93,8 @@ def test_every_recovery_of_the_package_says_only_what_is_known(name):
     [
         (lambda: Attack("nave"), "recovery: expected one of"),
         (lambda: Attack("top1", "s5l"), "training: expected one of"),
-        (lambda: Attack(Oracle), "recovery: expected"),
+        (lambda: Attack(Oracle), r"got a class: give an object of it, Oracle\(\)"),
+        (lambda: Attack(lambda answers: answers), r"got <lambda>\(answers\)"),
         (lambda: Attack(3), "recovery: expected"),
         (lambda: Attack(type("A", (), {"needs": ("clean",), "__call__": len})()), "begin"),
         (lambda: Attack(type("A", (Oracle,), {"needs": ("everything",)})()), "needs: expected"),
@@ -116,6 +117,10 @@ def test_what_could_not_work_is_refused_at_once(make, says):
     [
         (dict(policy=halves, attack=Attack(Oracle())), "policy: expected one that suits"),
         (dict(attack=Attack(lambda images, answers: answers[:1])), "recovery: expected labels"),
+        (dict(attack=Attack(lambda images, answers: None)), "recovery: .* got NoneType of"),
+        (dict(attack=Attack(lambda images, answers: 2 * answers)), "recovery: labels of .* sim"),
+        (dict(policy=lambda a, p, b, t, s: a(p[:5])), "policy: expected images, answers, got Ten"),
+        (dict(policy=lambda a, p, b, t, s: None), "policy: expected images, answers, got NoneType"),
         (dict(policy=lambda a, p, b, t, s: (p[:60], a(p[:60]))), "policy: expected at most 45"),
         (dict(policy=lambda a, p, b, t, s: (p[:5], a(p[:6]))), "policy: expected at most 45"),
     ],

@@ -8,7 +8,7 @@ import torch
 from blocks import Blocks, blocks
 
 import queen_ref as qr
-from queen_ref.defenses import DEFENSES
+from queen_ref.defenses import DEFENSES, Defense
 from queen_ref.defenses import make as make_defense
 
 EAGER = qr.QueenConfig(threshold=0.01, shadows=3, shadows_per_query=2, map_epochs=10)
@@ -277,3 +277,46 @@ def test_images_outside_0_and_1_are_refused_by_every_door(parts, images):
         for bad in (images * 255, (images - 0.5) / 0.25):
             with pytest.raises(ValueError, match=r"numbers in \[0, 1\]"):
                 make(name, parts)(bad)
+
+
+class Own(Defense):
+    """A reader's defence that answers `reply(probs)`."""
+
+    name = "own"
+
+    def __init__(self, reply, **promises):
+        super().__init__(Blocks())
+        self.reply = reply
+        vars(self).update(promises)
+
+    def answer(self, images, probs):
+        return self.reply(probs)
+
+
+@pytest.mark.parametrize("stateful", [False, True])
+@pytest.mark.parametrize(
+    ("reply", "promises", "message"),
+    [
+        (lambda probs: None, {}, r"own: expected answers \(40, 4\), got NoneType"),
+        (lambda probs: probs.numpy(), {}, "own: expected answers .* got ndarray"),
+        (lambda probs: probs[:, :3], {}, r"own: expected answers \(40, 4\), got \(40, 3\)"),
+        (lambda probs: probs.argmax(1), {}, r"got \(40,\)"),
+        (lambda probs: probs.log(), {}, "own: answers: expected rows on the probability simplex"),
+        (lambda probs: probs * torch.nan, {}, "own: answers: expected finite"),
+        (lambda probs: probs.flip(1), {"keeps_label": True}, "keeps_label, .* in 40 of 40"),
+        (lambda probs: probs.flip(1), {"l1_bound": 0.5}, "promised l1_bound 0.5, but an answer"),
+    ],
+)
+def test_a_first_answer_that_is_none_or_breaks_a_promise_is_one_line(
+    reply, promises, message, stateful
+):
+    with pytest.raises(ValueError, match=message) as told:
+        Own(reply, stateful=stateful, **promises)(blocks(40)[0])
+    assert "\n" not in str(told.value)
+
+
+def test_what_keeps_its_promise_by_a_rounding_goes_through():
+    tied = torch.full((40, 4), 0.25)
+    Own(lambda probs: tied, keeps_label=True, l1_bound=2.0)(blocks(40)[0])
+    probs = Own(lambda probs: probs.double(), keeps_label=True, l1_bound=0.0)(blocks(40)[0])
+    assert probs.dtype == torch.float64

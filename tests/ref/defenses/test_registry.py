@@ -62,6 +62,10 @@ def test_a_registered_name_is_as_good_as_the_class():
         (Mean, "all", "expected a name"),
         (Mean, "a b,c", "expected a name"),
         (3, "three", "expected make"),
+        (Rounding(Blocks()), "mine", "one that has its victim: give the class Rounding"),
+        (Defense, "mine", r"without a method answer\(images, probs\)"),
+        (lambda images, probs: probs, "mine", r"got <lambda>\(images, probs\)"),
+        (lambda victim, scale: victim, "mine", r"got <lambda>\(victim, scale\)"),
     ],
 )
 def test_what_cannot_be_a_name_or_a_defence_is_refused(thing, name, says_what):
