@@ -15,7 +15,7 @@ import queen_ref as qr
 
 ROOT = Path(__file__).resolve().parents[2]
 BOOK = ROOT / "book"
-PAGES = ["index", "setup", "notation", "glossary", "paper_to_code", "departures", "api"]
+PAGES = ["index", "setup", "notation", "glossary", "paper_to_code", "departures", "serving", "api"]
 OUTSIDE = ["../README", "../CONTRIBUTING"]
 
 
