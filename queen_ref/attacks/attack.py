@@ -167,6 +167,8 @@ def check_labels_of(attack: Attack, labels: object, answers: Tensor) -> None:
     if not isinstance(labels, Tensor) or shape != tuple(answers.shape):
         wanted = tuple(answers.shape)
         raise ValueError(f"recovery: expected labels {wanted}, got {shape} of {attack.name}")
+    if bool(left_out(labels).all()):
+        raise ValueError("recovery: expected labels for some of the images, all were left out")
     check_probabilities(f"recovery: labels of {attack.name}", labels[~left_out(labels)])
 
 
@@ -182,14 +184,10 @@ def left_out(labels: Tensor) -> Tensor:
 def worth(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Images and labels without the rows that a recovery has left out, (N, K) of zeros.
 
-    Errors: `ValueError` where it has left out all.
-
     >>> worth(images[:2], torch.tensor([[0.0, 0.0], [0.9, 0.1]]))[1]
     tensor([[0.9000, 0.1000]])
     """
     kept = ~left_out(labels)
-    if not bool(kept.any()):
-        raise ValueError("recovery: expected labels for some of the images, all were left out")
     return (images, labels) if bool(kept.all()) else (images[kept], labels[kept])
 
 
