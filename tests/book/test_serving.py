@@ -48,10 +48,10 @@ def wait_until(condition) -> None:
 
 
 def test_eight_threads_are_answered_as_one_that_asks_in_some_order(queen, monkeypatch):
-    order, asking, keep = [], threading.local(), queen._keep
+    order, asking, keep = [], threading.local(), queen._clients.keep
 
     def logged(*verdict) -> bool:
-        with queen._lock:  # whoever holds it may take it again
+        with queen._clients.lock:  # whoever holds it may take it again
             kept = keep(*verdict)
             if kept:
                 order.append(asking.number)
@@ -61,7 +61,7 @@ def test_eight_threads_are_answered_as_one_that_asks_in_some_order(queen, monkey
         asking.number = number
         return queen(QUERIES[number][None], client="alice")
 
-    monkeypatch.setattr(queen, "_keep", logged)
+    monkeypatch.setattr(queen._clients, "keep", logged)
     answers = at_once(ask, range(200))
     alone = queen.fresh()
     for number in order:
