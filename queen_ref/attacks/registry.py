@@ -53,7 +53,7 @@ class Attack:
     Errors: `ValueError` for an unknown name, and for a recovery that could not work.
 
     >>> Attack(recovery="top1", training="s4l")
-    Attack(recovery='top1', training='s4l')
+    Attack(recovery='top1', training='s4l', policy=None)
     """
 
     recovery: str | Callable[..., Any] = "none"
