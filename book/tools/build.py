@@ -16,11 +16,10 @@ import re
 import shutil
 import subprocess
 import sys
-import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 import yaml
+from side_by_side import run_all
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "_build"
@@ -109,15 +108,7 @@ def execute_notebooks() -> list[str]:
         print(f"Chapters to run: {len(paths)}, {os.cpu_count()} at a time. "
               f"Alone they took {seconds / 60:.0f} minutes together, see the setup page",
               flush=True)  # fmt: skip
-    failed = []
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
-        runs = [pool.submit(timed, path) for path in paths]
-        for count, run in enumerate(as_completed(runs), 1):
-            name, fine, seconds = run.result()
-            word = "" if fine else "FAILED after "
-            print(f"{count} of {len(paths)}: {name}, {word}{seconds:.0f} s", flush=True)
-            failed += [] if fine else [name]
-    return sorted(failed)
+    return run_all(execute, paths, os.cpu_count() or 1)
 
 
 def settings() -> dict:
@@ -130,17 +121,10 @@ def open_cache():
     return get_cache(ROOT / settings()["cache"])
 
 
-def timed(path: Path) -> tuple[str, bool, float]:
-    """The notebook's name, whether it ran to its end, and in how many seconds."""
-    start = time.monotonic()
-    return path.stem, execute(path), time.monotonic() - start
-
-
 def execute(path: Path) -> bool:
     """Run one notebook that waits in the cache; say where it stopped, if it did."""
     from jupyter_cache.executors import load_executor
 
-    print(f"{path.stem}: begins", flush=True)
     cache = open_cache()
     log = logging.getLogger("notebooks")
     log.setLevel(logging.CRITICAL)  # a failed cell is reported below, once

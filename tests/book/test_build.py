@@ -1,11 +1,13 @@
-"""book/tools/build.py: what it says when a chapter fails."""
+"""book/tools/build.py: what it says while chapters run, and when one fails."""
 
 import importlib.util
+import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
 import pytest
+import side_by_side
 from jupyter_cache import get_cache
 from jupyter_cache.executors import utils
 
@@ -44,19 +46,44 @@ def test_a_chapter_is_executed_and_a_failure_reported_once(build, tmp_path, caps
     assert "\x1b" not in said and "nbclient" not in said
 
 
-def test_finished_chapters_are_counted_with_their_seconds(build, monkeypatch, capsys):
-    chapters = len(list(ROOT.glob("notebooks/[0-9][0-9]_*.md")))
-    monkeypatch.setattr(build, "ProcessPoolExecutor", ThreadPoolExecutor)
+@pytest.fixture
+def in_threads(monkeypatch):
+    """Chapters as threads: they start at once, and a test's own function may be one."""
+    monkeypatch.setattr(side_by_side, "ProcessPoolExecutor", ThreadPoolExecutor)
+
+
+def test_every_chapter_begins_and_ends_with_its_number(build, in_threads, monkeypatch, capsys):
+    stems = [path.stem for path in ROOT.glob("notebooks/[0-9][0-9]_*.md")]
     monkeypatch.setattr(build, "execute", lambda path: path.stem != "03_sensitivity")
     assert build.execute_notebooks() == ["03_sensitivity"]
-    lines = [
-        line for line in capsys.readouterr().out.splitlines() if " of " in line and ": 0" in line
-    ]
-    assert [line.split(":")[0] for line in lines] == [
-        f"{n} of {chapters}" for n in range(1, chapters + 1)
-    ]
+    lines = capsys.readouterr().out.splitlines()
+    for word in ("begins", "done"):
+        found = [line.partition(f" {word}: ") for line in lines if f" {word}: " in line]
+        numbers = [f"{n} of {len(stems)}" for n in range(1, len(stems) + 1)]
+        assert [number for number, _, _ in found] == numbers
+        assert sorted(rest.split(",")[0] for _, _, rest in found) == sorted(stems)
     failed = [line for line in lines if "FAILED after 0 s" in line]
     assert len(failed) == 1 and "03_sensitivity" in failed[0]
+
+
+def test_a_long_wait_speaks_and_a_chapter_begins_when_another_ends(in_threads, capsys):
+    seconds = {"01_slow": 0.5, "02_quick": 0, "03_last": 0}
+
+    def task(path):
+        time.sleep(seconds[path.stem])
+        return True
+
+    paths = [Path(f"{name}.md") for name in seconds]
+    assert side_by_side.run_all(task, paths, at_once=2, every=0.05) == []
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == ["1 of 3 begins: 01_slow", "2 of 3 begins: 02_quick"]
+    (third,) = (n for n, line in enumerate(lines) if line == "3 of 3 begins: 03_last")
+    assert any(line.startswith("1 of 3 done: ") for line in lines[:third])
+    assert any("of 3 done, still running: 01_slow for 0 s" in line for line in lines)
+
+
+def test_a_log_hears_something_every_minute():
+    assert 0 < side_by_side.EVERY < 60
 
 
 @pytest.mark.parametrize("name", ["", "notebooks/nothing"])

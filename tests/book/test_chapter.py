@@ -10,6 +10,7 @@ from queen_book import chapter as notebook
 from queen_ref import plots
 
 ROOT = Path(__file__).resolve().parents[2]
+CHAPTERS = sorted(ROOT.glob("notebooks/[0-9][0-9]_*.md"))
 ALT = 'A line that rises from 0 to 1, called "accuracy" & drawn <thin>.'
 
 
@@ -90,12 +91,18 @@ def test_running_line_says_what_and_how_long(capsys):
     assert "profile smoke | seed 3" in text and "torch" in text and "Measured: smoke" in text
 
 
-def test_every_chapter_was_measured_in_the_profiles_without_a_gpu():
-    chapters = [path.stem for path in ROOT.glob("notebooks/[0-9][0-9]_*.md")]
-    for chapter in chapters:
-        assert not re.search("(smoke|cpu) not measured", notebook.measured(chapter)), chapter
-        text = (ROOT / "notebooks" / f"{chapter}.md").read_text()
-        assert f'running_line(profile, seed, chapter="{chapter}")' in text
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_a_chapter_was_measured_in_the_profiles_without_a_gpu(path):
+    missing = re.search("(smoke|cpu) not measured", notebook.measured(path.stem))
+    assert not missing, "run make times"
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_the_head_of_a_chapter_has_its_own_name(path):
+    """Times and claims are looked up by it, and a head is copied from another chapter."""
+    text = path.read_text()
+    assert re.findall(r'running_line\(profile, seed, chapter="(\w+)"\)', text) == [path.stem]
+    assert re.findall(r'claims\.Claims\("(\w+)", profile\)', text) in ([path.stem], [])
 
 
 def test_without_recorded_times_a_chapter_still_runs(monkeypatch):

@@ -17,6 +17,12 @@ def test_every_page_that_explains_something_exists():
         assert (ROOT / f"{page}.md").is_file(), page
 
 
+def test_every_file_of_figures_names_the_page_that_explains_it():
+    drawn = {name for name in MODULES if name.startswith("queen_book.figures.")}
+    missing = drawn - set(reference.EXPLAINED)
+    assert drawn and not missing, f"not in book/extensions/reference.py: {sorted(missing)}"
+
+
 def test_a_module_without_a_page_of_its_own_has_that_of_its_package():
     assert reference.explained("queen_ref.attacks.jbda") == "notebooks/06_attacks"
     assert reference.explained("queen_ref.queen.saving") == "notebooks/05_queen_end_to_end"

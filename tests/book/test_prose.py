@@ -131,6 +131,9 @@ def test_a_chapter_has_all_its_parts(path):
     objectives = "\n:::{admonition} After this chapter you can\n:class: tip\n"
     for part in (objectives, "\n## Key points\n", "\n## Quiz\n", "\n## Exercises\n"):
         assert text.count(part) == 1, part
+    code = r"```\{code-cell\}.*?```"
+    assert re.search(r"\$[^$]+\$", re.sub(code, "", text, flags=re.S)), "expected an equation"
+    assert "chapter.show(" in text, "expected a figure"
     assert text.count('<details class="quiz"') >= 9, "expected three questions of three answers"
     # jupyterlab-myst takes two answers without a line between for one, and shows it unfolded.
     assert "</details>\n<details" not in text, "expected an empty line between answers"
@@ -140,6 +143,14 @@ def test_a_chapter_has_all_its_parts(path):
     kinds = re.findall(r"\{exercise-start\}\n:label: [\w-]+\n```\n+\*\*(\w+)\.\*\* ", text)
     assert len(kinds) == len(exercises), "expected every exercise to begin with its kind"
     assert (kinds[0], kinds[-1]) == ("Recall", "Research") and set(kinds) <= KINDS
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_a_chapter_is_listed_where_readers_look(path):
+    assert f"file: notebooks/{path.stem}\n" in (ROOT / "_toc.yml").read_text(), "not in _toc.yml"
+    index = (BOOK / "index.md").read_text()
+    for row in (f"| {{doc}}`/notebooks/{path.stem}` |", f"| {int(path.stem[:2])} "):
+        assert f"\n{row}" in index, f"no row in a table of book/index.md: {row}"
 
 
 def test_every_figure_of_the_book_has_a_name_of_its_own():
