@@ -170,6 +170,8 @@ def make(
     if not isinstance(defense, Defense):
         found = type(defense).__name__
         raise ValueError(f"{word}: expected make(victim) to give a Defense, got {found}")
+    if not hasattr(defense, "victim"):
+        raise ValueError(f"{word}: expected its __init__ to call super().__init__(victim)")
     if defense.stateful and defense.fresh() is defense:
         raise ValueError(f"{word}: expected fresh() to give one without memory, for it is stateful")
     return defense

@@ -86,6 +86,7 @@ def test_what_a_name_promises_is_what_the_made_one_promises():
         (lambda victim: victim, "<lambda>: expected make\\(victim\\) to give a Defense"),
         (type("Memory", (Rounding,), {"stateful": True, "name": "memory"}), "memory: .*fresh"),
         (lambda victim: None, "got NoneType"),
+        (type("Bare", (Rounding,), {"__init__": lambda *_: None}), r"super\(\).__init__\(vic"),
     ],
 )
 def test_what_makes_no_defence_is_refused(maker, message):
