@@ -147,6 +147,18 @@ def test_bad_images_come_back_as_the_error_they_are_and_cost_nothing(queen):
 # What a crash takes.
 
 
+def test_a_budget_outlives_a_forgotten_client_until_the_restart(queen):
+    bounded = queen.with_settings(max_clients=1)
+    keeper, one = Keeper(bounded, budget=10), QUERIES[:10].numpy()
+    keeper.ask("alice", one)
+    keeper.ask("bob", one[:1])
+    assert keeper.report("alice")["queries"] == 0
+    with pytest.raises(Refused, match="0 of 10 left"):
+        keeper.ask("alice", one[:1])
+    again = Keeper(bounded, budget=10)
+    again.ask("alice", one)
+
+
 def known_of(path, victim) -> int:
     return qr.Queen.load(victim, path).report("alice")["queries"] if path.exists() else 0
 
@@ -283,5 +295,5 @@ def test_the_program_runs_and_saves(tmp_path, capsys):
     serving.main(["--quick", "--only", "clients", "long", "threads", "--out", str(out)])
     record = json.loads(out.read_text())
     assert record["quick"] and record["clients"][0]["clients"] == 100
-    assert record["long"][0]["images"] == 2000 and record["threads"][0]["median"] > 0
+    assert record["long"][1]["images"] == 2000 and record["threads"][0]["median"] > 0
     assert "bytes a client" in capsys.readouterr().out
