@@ -92,6 +92,10 @@ def test_who_waits_for_the_network_holds_up_nobody(queen, monkeypatch):
     assert queen.report("alice")["queries"] == 8
 
 
+def test_of_the_defences_with_a_memory_only_queen_can_be_saved(queen):
+    assert hasattr(queen, "save") and not hasattr(qr.defenses.ModelGuardS, "save")
+
+
 # Workers that know nothing of each other.
 
 
@@ -287,6 +291,8 @@ def test_the_record_is_complete_and_bears_out_the_page():
         (seed, n) for seed in memories.SEEDS for n in memories.WORKERS
     }
     assert all(r["served"] == r["budget"] * r["workers"] for r in rows)
+    assert record["shared"][0]["answered"] == record["shared"][0]["budget"] == memories.BUDGET
+    assert record["clients"][-1]["clients"] == 100_000 and record["long"][-1]["images"] == 20_000
     assert all(f'record["{part}"]' in PAGE for part in serving.PARTS), "the page shows every part"
 
 
