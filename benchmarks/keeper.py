@@ -43,11 +43,13 @@ class Keeper:
         self.lock = Lock()  # around `boxes`
 
     def ask(self, client: str, images: np.ndarray) -> np.ndarray:
-        """Answers (B, K) to images (B, C, H, W). Errors: `Refused` where the budget ends."""
+        """Answers (B, K) to images (B, C, H, W). Errors: `Refused` past the budget."""
+        batch = torch.from_numpy(images).to(self.queen.centroids.device)
         try:
-            answers = self._box(client)(torch.from_numpy(images).to(self.queen.centroids.device))
+            answers = self._box(client)(batch)
         except qr.BudgetExceeded as error:
-            raise Refused(str(error)) from None  # of a kind that a worker knows without torch
+            # Of a kind that a worker knows without torch.
+            raise Refused(str(error)) from None
         if self.saver:
             self.saver.answered(len(images))
         return answers.cpu().numpy()
@@ -60,7 +62,7 @@ class Keeper:
         with self.lock:
             if client not in self.boxes:
                 box = qr.BlackBox(self.queen, self.budget, client)
-                # A budget is not saved. What a client has used of it QUEEN has counted.
+                # A budget is not saved; QUEEN has counted what is used of it.
                 box.queries = self.queen.report(client)["queries"]
                 self.boxes[client] = box
             return self.boxes[client]

@@ -92,6 +92,10 @@ def test_who_waits_for_the_network_holds_up_nobody(queen, monkeypatch):
     assert queen.report("alice")["queries"] == 8
 
 
+def test_of_the_defences_with_a_memory_only_queen_can_be_saved(queen):
+    assert hasattr(queen, "save") and not hasattr(qr.defenses.ModelGuardS, "save")
+
+
 # Workers that know nothing of each other.
 
 
@@ -145,6 +149,18 @@ def test_bad_images_come_back_as_the_error_they_are_and_cost_nothing(queen):
 
 
 # What a crash takes.
+
+
+def test_a_budget_outlives_a_forgotten_client_until_the_restart(queen):
+    bounded = queen.with_settings(max_clients=1)
+    keeper, one = Keeper(bounded, budget=10), QUERIES[:10].numpy()
+    keeper.ask("alice", one)
+    keeper.ask("bob", one[:1])
+    assert keeper.report("alice")["queries"] == 0
+    with pytest.raises(Refused, match="0 of 10 left"):
+        keeper.ask("alice", one[:1])
+    again = Keeper(bounded, budget=10)
+    again.ask("alice", one)
 
 
 def known_of(path, victim) -> int:
@@ -275,6 +291,8 @@ def test_the_record_is_complete_and_bears_out_the_page():
         (seed, n) for seed in memories.SEEDS for n in memories.WORKERS
     }
     assert all(r["served"] == r["budget"] * r["workers"] for r in rows)
+    assert record["shared"][0]["answered"] == record["shared"][0]["budget"] == memories.BUDGET
+    assert record["clients"][-1]["clients"] == 100_000 and record["long"][-1]["images"] == 20_000
     assert all(f'record["{part}"]' in PAGE for part in serving.PARTS), "the page shows every part"
 
 
@@ -283,5 +301,5 @@ def test_the_program_runs_and_saves(tmp_path, capsys):
     serving.main(["--quick", "--only", "clients", "long", "threads", "--out", str(out)])
     record = json.loads(out.read_text())
     assert record["quick"] and record["clients"][0]["clients"] == 100
-    assert record["long"][0]["images"] == 2000 and record["threads"][0]["median"] > 0
+    assert record["long"][1]["images"] == 2000 and record["threads"][0]["median"] > 0
     assert "bytes a client" in capsys.readouterr().out
