@@ -6,11 +6,13 @@ A comment changes nothing. What belongs to Python, to an installed library or to
 counts by its name.
 """
 
+import dis
 import functools
 import hashlib
 import pickle
 import sys
 import sysconfig
+from bisect import bisect_left
 from collections.abc import Iterator
 from pathlib import Path
 from types import CodeType, FunctionType, MethodType, ModuleType
@@ -28,6 +30,8 @@ PLACES = {
     "__annotations__", "__annotate__", "__annotate_func__", "__abstractmethods__", "_abc_impl",
     "__qualname__", "__parameters__", "__annotations_cache__",
 }  # fmt: skip
+PREPARE = {"PUSH_NULL", "PRECALL", "NOP", "CACHE"}  # of instructions: how a call begins
+JUMPS = {*dis.hasjrel, *dis.hasjabs}
 CONTAINERS = (
     list, tuple, set, frozenset, dict, functools.partial, MethodType, staticmethod, classmethod,
     property, CodeType,
@@ -116,7 +120,7 @@ def _of_kind(thing: Any, seen: set[int]) -> Iterator[str]:
     elif isinstance(thing, property):
         yield from _told((thing.fget, thing.fset), seen)
     elif isinstance(thing, CodeType):
-        yield f"{thing.co_code.hex()} {thing.co_names} {thing.co_varnames}"
+        yield f"{' '.join(_steps(thing))} {thing.co_names} {thing.co_varnames}"
         yield from _told(thing.co_consts, seen)
     elif isinstance(thing, FunctionType):
         yield from _of_function(thing, seen)
@@ -162,6 +166,22 @@ def _of_object(thing: Any, seen: set[int]) -> Iterator[str]:
             yield "cannot be saved"
     else:
         yield getattr(thing, "__qualname__", "")
+
+
+def _steps(code: CodeType) -> Iterator[str]:
+    """Its instructions, but for how a call is prepared.
+
+    That depends on what stands around: a name that is imported in the same text is called in
+    another way, so that a cell of a notebook, compiled line by line, would not be the file it
+    is copied to.
+    """
+    kept = [one for one in dis.get_instructions(code) if one.opname not in PREPARE]
+    places = [one.offset for one in kept]
+    for one in kept:
+        told: object = one.argval if isinstance(one.argval, str) else one.arg
+        if one.opcode in JUMPS:
+            told = bisect_left(places, one.argval)
+        yield f"{one.opname.replace('LOAD_METHOD', 'LOAD_ATTR')} {told}"
 
 
 def _names(code: CodeType) -> set[str]:

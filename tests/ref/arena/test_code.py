@@ -40,6 +40,46 @@ def test_the_same_gives_the_same():
     assert code_of(functools.partial(doubled, x=1)) == code_of(functools.partial(doubled, x=1))
 
 
+METHOD = """
+def method(x):
+    for row in x:
+        if torch.any(row > 0):
+            return torch.relu(row.abs(), out=None)
+    return None
+"""
+
+
+def from_text(*texts):
+    """The function `method` of texts that are compiled one by one, as a notebook's cells are."""
+    world = {"__name__": "__main__"}
+    for text in texts:
+        exec(compile(text, "a text", "exec"), world)
+    return world["method"]
+
+
+def test_a_cell_of_a_notebook_is_the_file_that_it_is_copied_to():
+    whole, pieces = from_text(f"import torch\n{METHOD}"), from_text("import torch", METHOD)
+    assert code_of(whole) == code_of(pieces)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("torch.any", "torch.all"),
+        ("row > 0", "row >= 0"),
+        ("row > 0", "row > 1"),
+        ("row.abs()", "row"),
+        ("in x:", "in x.flip(0):"),
+        ("out=None", "input=None"),
+        ("        if", "        row = row + 1\n        if"),
+        ("    return None", "        return None"),
+    ],
+)
+def test_a_changed_step_changes_it(old, new):
+    assert METHOD.count(old) == 1
+    assert code_of(from_text(METHOD)) != code_of(from_text(METHOD.replace(old, new)))
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [
