@@ -7,8 +7,9 @@ thief keeps
     y'_i   where   max_k y'_ik  >=  q ,        q a low quantile of max_k y' over the first answers,
 
 and pays with the honest answers that were unsure anyway. He knows nothing of the defence: the
-quantile is fixed before he asks. A tenth costs him about a tenth of the answers of an API that
-hides nothing, whatever its images look like. We have found this thief in no publication.
+quantile is fixed before he asks, one in twenty. That costs him about one in twenty answers of an
+API that hides nothing, whatever its images look like, and bears a few lies among the first 64. We
+have found this thief in no publication.
 """
 
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from queen_ref.checks import check_number
 
-FIRST, SHARE = 64, 0.1
+FIRST, SHARE = 64, 0.05
 
 
 class Drop:

@@ -86,6 +86,7 @@ def best_reading(probs: Tensor, labels: Tensor) -> Tensor | None:
     """
     said, classes = probs.argmax(1), probs.shape[1]
     check_labels(labels, len(probs), classes)
+    labels = labels.long()
     eye = torch.eye(classes, device=probs.device, dtype=probs.dtype)
     halves = torch.arange(len(said), device=said.device).chunk(2)  # shuffled where they come from
     renamed = 0

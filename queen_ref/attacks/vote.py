@@ -1,13 +1,15 @@
 """Vote: every answer is replaced by what is said about the images most like it.
 
 A first substitute is trained on the answers as they came. Even where many of them lie, its
-features put like images together. In them each image takes the mean answer of its neighbours,
+features put like images together. In them each image takes the label with most of its neighbours'
+mass,
 
-    y~_i = mean { y'_j :  j among the k nearest to i in angle, i itself included } .
+    y~_i = one-hot of argmax_k  mean { y'_jk :  j among the n nearest to i in angle, i included } .
 
-Lies that point in many directions are outvoted; lies that agree are not. No defence is known, no
-query is added; the price is a second training. It is the cleaning of noisy labels by nearest
-neighbours (Bahri et al., 2020, deep k-NN), done by a thief.
+The mean itself would keep what it has heard of the lies. Lies that point in many directions are
+outvoted; lies that agree are not. No defence is known, no query is added; the price is a second
+training. It is the cleaning of noisy labels by nearest neighbours (Bahri et al., 2020, deep k-NN),
+done by a thief.
 """
 
 from collections.abc import Callable
@@ -28,7 +30,7 @@ CELLS = 16_000_000  # similarities held at once: 64 MB in float32
 
 
 class Vote:
-    """The recovery. Arguments: `neighbours`, k; all there are where these are fewer.
+    """The recovery. Arguments: `neighbours`, n; all there are where these are fewer.
 
     >>> recover = Vote(neighbours=10).begin(pool, knowledge, sizes, seed=0)
     >>> labels = recover(queries, answers)
@@ -48,9 +50,10 @@ class Vote:
         return partial(self.recover, sizes=sizes, seed=seed)
 
     def recover(self, images: Tensor, answers: Tensor, sizes: Sizes, seed: int) -> Tensor:
-        """Train, look around, take the mean."""
+        """Train, look around, count."""
         first = train_substitute(images, answers, sizes.recipe, seed=seed)
-        return neighbours_mean(features_of(first, images), answers, self.neighbours)
+        heard = neighbours_mean(features_of(first, images), answers, self.neighbours)
+        return F.one_hot(heard.argmax(1), answers.shape[1]).to(answers.dtype)
 
 
 @torch.no_grad()

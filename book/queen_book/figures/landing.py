@@ -14,6 +14,7 @@ NAMES = {
     "queen": "QUEEN",  # all of it, not only its reversed answer
     "queen-exact": "QUEEN, exact",
     "queen-strict": "QUEEN, strict",
+    "queen-authors": "QUEEN, the authors' settings",
 }
 THIEVES = {
     "naive": "trains on the answers",
