@@ -13,11 +13,16 @@ from torch import nn
 
 from queen_ref.attacks.bayes import PBayes
 from queen_ref.attacks.ddae import DDAE, DDAEPlus
+from queen_ref.attacks.drop import Drop
+from queen_ref.attacks.early import Early
 from queen_ref.attacks.jbda import JBDAPolicy
 from queen_ref.attacks.policies import Policy, RandomPolicy
 from queen_ref.attacks.recovery import as_received, top1
+from queen_ref.attacks.rename import Rename
 from queen_ref.attacks.s4l import RotationLoss
 from queen_ref.attacks.smoothing import Smoothing
+from queen_ref.attacks.vote import Vote
+from queen_ref.attacks.zero import Zero
 from queen_ref.checks import check_choice
 from queen_ref.registry import Registry, label_of, says
 
@@ -33,6 +38,11 @@ RECOVERIES: Registry[Any] = Registry(
         "ddae": DDAE,
         "ddae+": DDAEPlus,
         "bayes": PBayes,
+        "drop": Drop(),
+        "zero": Zero(),
+        "vote": Vote(),
+        "early": Early(),
+        "rename": Rename(),
     },
 )
 # What is learned beside the answers, from images nobody asked about.
@@ -124,6 +134,11 @@ ATTACKS: Registry[Attack] = Registry(
         "ddae": Attack("ddae"),
         "ddae+": Attack("ddae+"),
         "bayes": Attack("bayes"),
+        "drop": Attack("drop"),
+        "zero": Attack("zero"),
+        "vote": Attack("vote"),
+        "early": Attack("early"),
+        "rename": Attack("rename"),
     },
 )
 
