@@ -81,6 +81,13 @@ class Defense(ABC):
 
     def serve(self, images: Tensor, client: str) -> Tensor:
         """`__call__` behind its door: the victim's softmax, and what becomes of it, (B, K)."""
+        probs = self._clean(images)
+        if self.stateful:  # in one go, for a batch that fails must leave no trace
+            return self.answer(images, probs)
+        return joined(self.answer(images[rows], probs[rows]) for rows in chunks(len(images)))
+
+    def _clean(self, images: Tensor) -> Tensor:
+        """The victim's softmax (B, K), looked at."""
         parts = []
         for rows in chunks(len(images)):
             logits = self.victim(images[rows])
@@ -90,9 +97,7 @@ class Defense(ABC):
             parts.append(probabilities(logits))
         probs = joined(parts)
         check_probabilities("probs", probs)  # finite pixels can still overflow in a victim
-        if self.stateful:  # in one go, for a batch that fails must leave no trace
-            return self.answer(images, probs)
-        return joined(self.answer(images[rows], probs[rows]) for rows in chunks(len(images)))
+        return probs
 
     @torch.no_grad()
     def simulate(self, images: Tensor, probs: Tensor) -> Tensor:
@@ -114,7 +119,7 @@ class Defense(ABC):
         return self
 
     def report(self, client: str = "default") -> dict[str, int]:
-        """Counters, where the defence has some."""
+        """Counters, where the defence has some; "fired", if there, is the number of a query."""
         return {}
 
     def __repr__(self) -> str:
