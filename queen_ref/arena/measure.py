@@ -189,8 +189,8 @@ def _run_cell(cell: Cell, cache: Cache, device: str | None) -> dict[str, Any]:
 def counted(defense: Defense, accounts: Iterable[str]) -> dict[str, int]:
     """What a defence has counted of a thief, all his accounts together.
 
-    >>> counted(defense, ["thief", "thief 2"])["queries"]
-    150
+    >>> counted(queen, ["thief", "thief 2"])["queries"]
+    0
     """
     total: dict[str, int] = {}
     for name in accounts:
@@ -203,7 +203,7 @@ def counted(defense: Defense, accounts: Iterable[str]) -> dict[str, int]:
 def caught_by(defense: Defense, substitute: nn.Module, api: BlackBox) -> dict[str, Any]:
     """What a defence that detects or proves a theft says of this one, see the top of this file.
 
-    >>> caught_by(defense, theft.substitute, api)
+    >>> caught_by(defense, victim, api)
     {}
     """
     found: dict[str, Any] = {}

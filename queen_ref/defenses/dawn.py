@@ -75,7 +75,7 @@ class DAWN(Defense):
         `marks`, how many of them have one; `repeated`, how many of these the suspect answers with
         the label that was given; `p_value`; `proved`.
 
-        >>> dawn.verdict(substitute, queries)["proved"]
+        >>> DAWN(victim).verdict(victim, queries)["proved"]
         False
         """
         check_images(images)

@@ -49,7 +49,7 @@ class Detector(Defense):
     A batch is answered exactly as its queries would be one by one, and whole before that of
     another thread.
 
-    >>> probs = detector(images, client="a")
+    >>> probs = detector(images[:40], client="a")
     >>> detector.report("a")                # and {"fired": 131} besides, once it has fired
     {'queries': 40, 'flagged': 0}
     """
@@ -156,7 +156,7 @@ def honest_streams(images: int, count: int, length: int, seed: int = 0) -> Itera
     how accounts were drawn than about honest users.
 
     >>> [rows.tolist() for rows in honest_streams(3, count=2, length=5)]
-    [[2, 0, 1], [0, 2, 1]]
+    [[2, 0, 1], [2, 1, 0]]
     """
     for name, value in (("images", images), ("count", count), ("length", length)):
         check_number(name, value, low=1, integer=True)

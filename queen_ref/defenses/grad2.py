@@ -117,7 +117,7 @@ def push(surrogate: nn.Module, images: Tensor) -> Tensor:
 
     Arguments: `surrogate`, whose weights require gradients; those they have stay as they are.
 
-    >>> push(surrogate, images).shape
+    >>> push(victim, images[:40]).shape
     torch.Size([40, 10])
     """
     with torch.enable_grad():
@@ -149,8 +149,8 @@ def redirected_below(
 ) -> Tensor:
     """The same where the label stays ahead by `margin`: (B, K), (B, K) -> (B, K).
 
-    >>> redirected_below(torch.tensor([[0.6, 0.3, 0.1]]), torch.tensor([[-1.0, 0.0, 1.0]]), 0.8)
-    tensor([[0.4500, 0.1001, 0.4499]])
+    >>> redirected_below(torch.tensor([[0.6, 0.3, 0.1]]), torch.tensor([[0.0, -1.0, 1.0]]), 0.8)
+    tensor([[0.5000, 0.0001, 0.4999]])
     """
     y = probs.double().clamp_min(0)
     y = y / y.sum(1, keepdim=True)
