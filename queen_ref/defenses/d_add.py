@@ -101,10 +101,9 @@ class DADD(Detector):
         for label in labels.unique().tolist():
             bent[labels == label] = away[labels == label] @ self.roots[label]
         windows, classes = bent.unfold(0, self.window, 1).mT, labels.unfold(0, self.window, 1)
-        same = classes[:, :, None] == classes[:, None]  # (n - W + 1, W, W)
         parts = []
         for rows in chunks(len(windows)):
-            block = same[rows].to(bent)
+            block = (classes[rows, :, None] == classes[rows, None]).to(bent)  # (B, W, W)
             mates = block.sum(2, keepdim=True)
             inside = windows[rows] - block @ windows[rows] / mates  # less the class's mean
             gram = block * mates * (inside @ inside.mT)

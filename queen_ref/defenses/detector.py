@@ -47,7 +47,7 @@ class Detector(Defense):
     or "uniform" ones, which is as good as refusing; `seed` of the random ones.
     A detector inherits and writes `describe` and `watch`. `for_good`: the first alarm is the last.
     A batch is answered exactly as its queries would be one by one, and whole before that of
-    another thread.
+    another thread. No account is ever forgotten.
 
     >>> probs = detector(images[:40], client="a")
     >>> detector.report("a")                # and {"fired": 131} besides, once it has fired
