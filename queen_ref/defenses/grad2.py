@@ -149,8 +149,8 @@ def redirected_below(
 ) -> Tensor:
     """The same where the label stays ahead by `margin`: (B, K), (B, K) -> (B, K).
 
-    >>> redirected_below(torch.tensor([[0.6, 0.3, 0.1]]), torch.tensor([[0.0, -1.0, 1.0]]), 0.8)
-    tensor([[0.5000, 0.0001, 0.4999]])
+    >>> redirected_below(torch.tensor([[0.6, 0.3, 0.1]]), torch.tensor([[-2.0, 0.0, 1.0]]), 0.8)
+    tensor([[0.3334, 0.3333, 0.3333]])
     """
     y = probs.double().clamp_min(0)
     y = y / y.sum(1, keepdim=True)
