@@ -8,7 +8,9 @@ farthest into a direction z, the same for all queries, so that the pushes add up
 
 It is a linear programme with the gains g = G z, and its optimum needs no solver: up to epsilon / 2
 of mass goes to the class with the largest gain, and comes from those with the smallest. As in the
-released code z is all ones. The answer may have another label. `GRAD2Keep` adds
+released code z is all ones. On a small network these may point to the label itself, so that hardly
+an answer changes: then `sign=-1`, all minus ones, is the stronger defence. The answer may have
+another label. `GRAD2Keep` adds
 
     y'_label >= y'_k + margin      for all others
 
@@ -28,7 +30,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from queen_ref.checks import check_images, check_number
+from queen_ref.checks import check_choice, check_images, check_number
 from queen_ref.defenses.base import Defense
 from queen_ref.defenses.modelguard_w import MARGIN, SortedFill, lowest
 from queen_ref.metrics import predict
@@ -44,7 +46,7 @@ class GRAD2(Defense):
 
     Arguments: `images` (N, C, H, W), on which the surrogate is trained, by the victim's answers;
     `surrogate`, a model with the victim's inputs and classes, in place of that; `epsilon`, the L1
-    budget; `seed` of the training.
+    budget; `sign`, 1 or -1, of z; `seed` of the training.
 
     >>> probs = GRAD2(victim, train_images, epsilon=1.0)(images)
     """
@@ -59,11 +61,13 @@ class GRAD2(Defense):
         seed: int = 0,
         epsilon: float = 1.0,
         surrogate: nn.Module | None = None,
+        sign: int = 1,
     ):
         super().__init__(victim)
+        check_choice("sign", sign, (1, -1))
         check_number("epsilon", epsilon, low=0, high=2, above=True)
         check_number("seed", seed, low=0, integer=True)
-        self.l1_bound = self.epsilon = epsilon
+        self.l1_bound, self.epsilon, self.sign = epsilon, epsilon, sign
         if surrogate is None:
             if images is None:
                 raise ValueError("surrogate: expected a model, or images to train one on")
@@ -71,7 +75,7 @@ class GRAD2(Defense):
         self.surrogate = copy.deepcopy(surrogate).eval().requires_grad_(True)  # for `push`
 
     def answer(self, images: Tensor, probs: Tensor) -> Tensor:
-        gains = push(self.surrogate, images).to(probs)
+        gains = self.sign * push(self.surrogate, images).to(probs)
         if gains.shape != probs.shape:
             raise ValueError(f"probs: expected {gains.shape[1]} classes, got {probs.shape[1]}")
         return self.optimum(probs, gains)
@@ -81,7 +85,7 @@ class GRAD2(Defense):
         return redirected(probs, gains, self.epsilon)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(epsilon={self.epsilon})"
+        return f"{type(self).__name__}(epsilon={self.epsilon}, sign={self.sign})"
 
 
 class GRAD2Keep(GRAD2):

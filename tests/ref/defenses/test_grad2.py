@@ -97,6 +97,8 @@ def test_without_the_label_kept_a_large_budget_turns_it_and_with_it_never():
     kept = GRAD2Keep(victim, surrogate=surrogate, epsilon=2.0)(images)
     assert torch.equal(free.argmax(1), push(surrogate.eval(), images).argmax(1))
     assert not torch.equal(free.argmax(1), labels) and torch.equal(kept.argmax(1), labels)
+    away = GRAD2(victim, surrogate=surrogate, epsilon=2.0, sign=-1)(images)
+    assert torch.equal(away.argmax(1), push(surrogate, images).argmin(1))
 
 
 def test_the_surrogate_learns_from_the_victims_answers():
@@ -108,3 +110,5 @@ def test_the_surrogate_learns_from_the_victims_answers():
         GRAD2(Blocks())
     with pytest.raises(ValueError, match="epsilon"):
         GRAD2(Blocks(), images, epsilon=3.0)
+    with pytest.raises(ValueError, match="sign: expected one of 1, -1"):
+        GRAD2(Blocks(), images, sign=0)
