@@ -4,6 +4,11 @@ The thief asks as client "thief", the honest user of a fresh copy as "honest". A
 answers is taken twice: before the attack, and afterwards as the thief's own client, which is
 what a client who has covered that much gets. L1 is taken on what the thief really sent, from
 the softmax of the model that answers.
+
+Of a defence with `flagged_streams`, a detector, a line says `fired_after`, the number of the query
+that raised the first alarm of any of the thief's accounts, `None` without one, and
+`honest_flagged`, at how many of 1000 honest accounts with as many questions (at most 1000) it
+fires. Of one with `verdict` it says `ownership`: whether the substitute is proved to be a copy.
 """
 
 import time
@@ -37,6 +42,8 @@ from queen_ref.queen import Queen
 
 # The best epoch is chosen with the test set. Beyond this the choice says something.
 SELECTION = 0.01
+
+HONEST = (1000, 1000)  # accounts on which a detector is tried, and the most questions of each
 
 # Seeds come one after another: two sets of parts are enough, and a GPU's memory is finite.
 _RECENT: OrderedDict[tuple, SharedParts] = OrderedDict()
@@ -122,6 +129,10 @@ def _run_cell(cell: Cell, cache: Cache, device: str | None) -> dict[str, Any]:
 
     begun = time.perf_counter()
     counters = counted(defense, api.accounts)
+    caught = caught_by(defense, theft.substitute, api)
+    if hasattr(defense, "flagged_streams"):
+        length = min(settings.budget, HONEST[1])
+        caught["honest_flagged"] = shared.honest_flagged(cell, defense, HONEST[0], length)
     before = protected_accuracy(BlackBox(defense.fresh(), client="honest"), *test)
     # Nobody asks this defence again, so that asking it needs no copy.
     covered = BlackBox(defense, client="thief")
@@ -145,6 +156,7 @@ def _run_cell(cell: Cell, cache: Cache, device: str | None) -> dict[str, Any]:
         "queries": api.queries,
         "accounts": theft.accounts,
         "counters": counters,
+        **caught,
     }
     if cell.limit is not None:
         line["limit"] = cell.limit
@@ -177,14 +189,31 @@ def _run_cell(cell: Cell, cache: Cache, device: str | None) -> dict[str, Any]:
 def counted(defense: Defense, accounts: Iterable[str]) -> dict[str, int]:
     """What a defence has counted of a thief, all his accounts together.
 
-    >>> counted(defense, ["thief", "thief 2"])["queries"]
-    150
+    >>> counted(queen, ["thief", "thief 2"])["queries"]
+    0
     """
     total: dict[str, int] = {}
     for name in accounts:
         for what, count in defense.report(name).items():
-            total[what] = total.get(what, 0) + count
+            if what != "fired":  # no count: the number of a query
+                total[what] = total.get(what, 0) + count
     return total
+
+
+def caught_by(defense: Defense, substitute: nn.Module, api: BlackBox) -> dict[str, Any]:
+    """What a defence that detects or proves a theft says of this one, see the top of this file.
+
+    >>> caught_by(defense, victim, api)
+    {}
+    """
+    found: dict[str, Any] = {}
+    if hasattr(defense, "flagged_streams"):
+        reports = [defense.report(name) for name in api.accounts]
+        found["fired_after"] = min((r["fired"] for r in reports if "fired" in r), default=None)
+    if hasattr(defense, "verdict"):
+        asked = torch.cat([images for images, _ in api.exchanges()])
+        found["ownership"] = defense.verdict(substitute, asked)
+    return found
 
 
 def mean_l1(victim: Model, exchanges: Iterable[tuple[Tensor, Tensor]]) -> float:

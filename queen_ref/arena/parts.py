@@ -118,6 +118,21 @@ class SharedParts:
                 parts[part] = getattr(self, part)
         return make(name, self.victim, **parts)
 
+    def honest_flagged(self, cell: Cell, defense: Any, count: int, length: int) -> int:
+        """At how many honest accounts a detector fires: the same for every attack on it."""
+        settings = {
+            "defense": cell.defense,
+            "code": dict(cell.code).get("defense", ""),
+            "victim": self._network(self.settings.victim),
+            "count": count,
+            "length": length,
+        }
+
+        def flagged() -> dict[str, int]:
+            return {"flagged": defense.fresh().flagged_streams(self.data.test[0], count, length)}
+
+        return int(self._cached("honest", settings, flagged)["flagged"])
+
     def _helper(self, kind: str, train: Callable[..., Classifier]) -> Classifier:
         recipe, network = self.settings.helpers, self.cell.brought.model
         images, labels = self.data.train

@@ -83,6 +83,14 @@ class Defense(ABC):
 
     def serve(self, images: Tensor, client: str) -> Tensor:
         """`__call__` behind its door: the victim's softmax, and what becomes of it, (B, K)."""
+        probs = self._clean(images)
+        if self.stateful:  # in one go, for a batch that fails must leave no trace
+            return self._first_heard(self.answer(images, probs), probs)
+        pieces = ((images[rows], probs[rows]) for rows in chunks(len(images)))
+        return joined(self._first_heard(self.answer(x, y), y) for x, y in pieces)
+
+    def _clean(self, images: Tensor) -> Tensor:
+        """The victim's softmax (B, K), looked at."""
         parts = []
         for rows in chunks(len(images)):
             logits = self.victim(images[rows])
@@ -92,10 +100,7 @@ class Defense(ABC):
             parts.append(probabilities(logits))
         probs = joined(parts)
         check_probabilities("probs", probs)  # finite pixels can still overflow in a victim
-        if self.stateful:  # in one go, for a batch that fails must leave no trace
-            return self._first_heard(self.answer(images, probs), probs)
-        pieces = ((images[rows], probs[rows]) for rows in chunks(len(images)))
-        return joined(self._first_heard(self.answer(x, y), y) for x, y in pieces)
+        return probs
 
     def _first_heard(self, answers: Tensor, probs: Tensor) -> Tensor:
         if not self._heard:  # once, for it waits for the device
@@ -123,7 +128,7 @@ class Defense(ABC):
         return self
 
     def report(self, client: str = "default") -> dict[str, int]:
-        """Counters, where the defence has some."""
+        """Counters, where the defence has some; "fired", if there, is the number of a query."""
         return {}
 
     def __repr__(self) -> str:

@@ -62,6 +62,13 @@ def worst_answer(probs: Tensor, epsilon: float = 1.0, margin: float = MARGIN) ->
     label = y.argmax(1, keepdim=True)
     order = y.scatter(1, label, torch.inf).argsort(dim=1, stable=True)[:, :-1]
     fill = SortedFill(y.gather(1, order), y.gather(1, label), epsilon / 2, margin, probs.dtype)
+    top = lowest(fill)
+    answer = torch.empty_like(y).scatter_(1, order, fill.rest(top)).scatter_(1, label, top)
+    return answer.to(probs)
+
+
+def lowest(fill: "SortedFill") -> Tensor:
+    """The T (B, 1) at which a fill's value is lowest: a golden-section search, for it is convex."""
     low, high = fill.interval()
     width = high - low
     left, right = high - GOLDEN * width, low + GOLDEN * width
@@ -77,24 +84,30 @@ def worst_answer(probs: Tensor, epsilon: float = 1.0, margin: float = MARGIN) ->
             torch.where(down, at_new, at_right),
             torch.where(down, at_left, at_new),
         )
-    top = (low + high) / 2
-    answer = torch.empty_like(y).scatter_(1, order, fill.rest(top)).scatter_(1, label, top)
-    return answer.to(probs)
+    return (low + high) / 2
 
 
 class SortedFill:
     """The best answers for a given T.
 
-    Arguments: `others` (B, K-1), ascending; `peak` (B, 1), the label's; `mass` that may move;
-    `margin`, by which the label stays ahead; `dtype`, whose smallest number a 0 counts as.
+    Arguments: `others` (B, K-1), the cheapest first; `peak` (B, 1), the label's; `mass` that may
+    move; `margin`, by which the label stays ahead; `dtype`, whose smallest number a 0 counts as;
+    `costs` of a unit, of the others and of the label; their logarithms by default.
     """
 
     def __init__(
-        self, others: Tensor, peak: Tensor, mass: float, margin: float, dtype: torch.dtype
+        self,
+        others: Tensor,
+        peak: Tensor,
+        mass: float,
+        margin: float,
+        dtype: torch.dtype,
+        costs: tuple[Tensor, Tensor] | None = None,
     ):
         self.others, self.peak, self.mass, self.margin = others, peak, mass, margin
         tiny = torch.finfo(dtype).tiny
-        self.cost, self.peak_cost = others.clamp_min(tiny).log(), peak.clamp_min(tiny).log()
+        logs = others.clamp_min(tiny).log(), peak.clamp_min(tiny).log()
+        self.cost, self.peak_cost = logs if costs is None else costs
         self.rank = torch.arange(others.shape[1], device=others.device, dtype=others.dtype)
 
     def interval(self) -> tuple[Tensor, Tensor]:
@@ -115,11 +128,11 @@ class SortedFill:
     def rest(self, top: Tensor) -> Tensor:
         """The others' best share (B, K-1) if the label gets `top` (B, 1)."""
         ceiling = top - self.margin
-        # If any mass might move: filled from the unlikeliest on, until 1 - T is spent.
+        # If any mass might move: filled from the cheapest on, until 1 - T is spent.
         full = (1 - top - ceiling * self.rank).clamp_min(0).minimum(ceiling)
         moved = (full - self.others).clamp_min(0).sum(1, keepdim=True)
         moved = moved + (top - self.peak).clamp_min(0)
-        # Else: the unlikeliest gain, under the ceiling, and the likeliest lose. What the ceiling
+        # Else: the cheapest gain, under the ceiling, and the dearest lose. What the ceiling
         # cuts off is lost first.
         kept = self.others.minimum(ceiling)
         room = ceiling - kept

@@ -13,10 +13,14 @@ from torch import Tensor, nn
 
 from queen_ref.defenses.adaptive_misinformation import AdaptiveMisinformation
 from queen_ref.defenses.base import Defense
+from queen_ref.defenses.d_add import DADD
+from queen_ref.defenses.dawn import DAWN
+from queen_ref.defenses.grad2 import GRAD2, GRAD2Keep
 from queen_ref.defenses.mad import MAD
 from queen_ref.defenses.modelguard_s import ModelGuardS
 from queen_ref.defenses.modelguard_w import ModelGuardW
 from queen_ref.defenses.none import NoDefense
+from queen_ref.defenses.prada import PRADA
 from queen_ref.defenses.reverse_sigmoid import ReverseSigmoid
 from queen_ref.defenses.rounding import Rounding
 from queen_ref.defenses.top1 import Top1
@@ -54,6 +58,11 @@ DEFENSES: Registry[Maker] = Registry(
         "am": AdaptiveMisinformation.usual,
         "modelguard-w": ModelGuardW,
         "modelguard-s": ModelGuardS,
+        "grad2": GRAD2,
+        "grad2-keep": GRAD2Keep,
+        "prada": PRADA,
+        "d-add": DADD,
+        "dawn": DAWN,
         "queen": partial(variant, method="cosine"),
         "queen-exact": partial(variant, method="exact"),
         # Reverses early enough to matter in small budgets.

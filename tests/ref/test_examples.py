@@ -79,6 +79,7 @@ def world() -> dict:
         "centroids": queen.centroids, "Rounding": type(rounding), "defense": rounding,
         "misinformation": victim, "read": arena.read, "Cell": arena.Cell, "Cache": arena.Cache,
         "Local": Local, "train_substitute": train_substitute,
+        "detector": make("prada", victim, images=images),
         "rounding": rounding, "clean": answers, "perturbed": rounding(queries),
         "generator": torch.Generator().manual_seed(0), "rows": rows,
     }  # fmt: skip

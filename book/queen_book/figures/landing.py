@@ -11,6 +11,11 @@ NAMES = {
     "none": "no defence",
     **TITLES,
     "mad": "MAD",  # in the arena always with argmax
+    "grad2": "GRAD²",
+    "grad2-keep": "GRAD², label kept",
+    "prada": "PRADA",
+    "d-add": "D-ADD",
+    "dawn": "DAWN",
     "queen": "QUEEN",  # all of it, not only its reversed answer
     "queen-exact": "QUEEN, exact",
     "queen-strict": "QUEEN, strict",

@@ -9,8 +9,8 @@ import torch
 from results import CELL
 
 from queen_ref.arena import Cache, measure, run_cell
-from queen_ref.arena.measure import degenerate
-from queen_ref.defenses import NoDefense
+from queen_ref.arena.measure import caught_by, counted, degenerate
+from queen_ref.defenses import DADD, NoDefense
 from queen_ref.queen import Queen
 
 OUTSIDE = {
@@ -72,6 +72,51 @@ def test_smoothing_says_what_it_really_sends(parts):
     found = run_cell(replace(CELL, attack="smoothing"), Cache(parts))
     assert found["queries"] == 450
     assert "more queries sent than the nominal budget" in found["flags"]
+
+
+# Detectors and marks ----------------------------------------------------------------------
+
+
+def test_a_detectors_line_says_when_it_fires_and_at_how_many_honest_accounts(parts, monkeypatch):
+    monkeypatch.setattr(measure, "HONEST", (20, 60))
+    found = run_cell(replace(CELL, pool="noise", defense="d-add"), Cache(parts))
+    assert 16 <= found["fired_after"] <= 150  # the first full window, or later
+    assert 0 <= found["honest_flagged"] <= 20 and "ownership" not in found
+    assert found["counters"]["queries"] == 150 and "fired" not in found["counters"]
+    measure._RECENT.clear()
+    monkeypatch.setattr(DADD, "flagged_streams", lambda *_: 1 / 0)  # known from the first cell
+    again = run_cell(replace(CELL, attack="top1", defense="d-add"), Cache(parts))
+    assert again["honest_flagged"] == found["honest_flagged"]
+    assert json.loads(json.dumps(again, allow_nan=False)) == again
+
+
+def test_a_markers_line_says_whether_the_copy_is_proved(parts):
+    found = run_cell(replace(CELL, defense="dawn"), Cache(parts))
+    assert set(found["ownership"]) == {"marks", "repeated", "p_value", "proved"}
+    assert found["ownership"]["proved"] is False  # so few marks prove nothing
+    assert "fired_after" not in found and json.loads(json.dumps(found)) == found
+
+
+def test_other_defences_have_no_such_fields(queen_line, parts):
+    for line in (queen_line, run_cell(CELL, Cache(parts))):
+        assert not {"fired_after", "honest_flagged", "ownership"} & set(line)
+
+
+def test_a_thief_with_two_accounts_is_caught_at_the_first_alarm_of_either():
+    class Fires(NoDefense):
+        def report(self, client="default"):
+            return {"queries": 9, **({"fired": 7} if client == "b" else {})}
+
+        def flagged_streams(self, images, count, length):
+            return 0
+
+    def api(*accounts):
+        return SimpleNamespace(accounts=dict.fromkeys(accounts, 9))
+
+    defense = Fires(lambda x: x)
+    assert caught_by(defense, torch.nn.Identity(), api("a", "b")) == {"fired_after": 7}
+    assert caught_by(defense, torch.nn.Identity(), api("a")) == {"fired_after": None}
+    assert counted(defense, ["a", "b"]) == {"queries": 18}
 
 
 # Outcomes that are none -------------------------------------------------------------------

@@ -20,8 +20,11 @@ def parts():
     data = qr.data.load("smoke", seed=0)
     victim = qr.models.build("small_cnn", data.shape, 10, seed=0)
     qr.training.fit(victim, *data.train, qr.Recipe(epochs=3), seed=0)
+    images, labels = (part[:100] for part in data.train)
     return {
         "data": data,
+        "images": images,
+        "labels": labels,
         "victim": victim.requires_grad_(False),
         "queen": qr.Queen.fit(victim, *data.train, EAGER, seed=0),
         "outlier_exposed": train_outlier_exposed(*data.train, 10, qr.Recipe(epochs=3), seed=0),
@@ -42,4 +45,5 @@ def double(parts):
     models = {name: copy.deepcopy(parts[name]).double() for name in names}
     images, labels = (part[:300] for part in parts["data"].train)
     queen = qr.Queen.fit(models["victim"], images.double(), labels, EAGER, seed=0)
-    return {**models, "queen": queen}
+    few = {"images": images[:100].double(), "labels": labels[:100]}
+    return {**models, "queen": queen, **few}

@@ -15,7 +15,7 @@ EAGER = qr.QueenConfig(threshold=0.01, shadows=3, shadows_per_query=2, map_epoch
 
 
 def make(name, parts, **changes):
-    names = ("victim", "queen", "outlier_exposed", "misinformation")
+    names = ("victim", "queen", "outlier_exposed", "misinformation", "images", "labels")
     return make_defense(name, **{part: parts[part] for part in names}, **changes)
 
 
@@ -31,7 +31,8 @@ def random_parts(classes, seed=0):
     labels = torch.arange(len(images)) % classes
     queen = qr.Queen.fit(models[0], images, labels, config, seed=0)
     keys = ("victim", "outlier_exposed", "misinformation")
-    return images, {**dict(zip(keys, models, strict=True)), "queen": queen}
+    parts = {**dict(zip(keys, models, strict=True)), "images": images, "labels": labels}
+    return images, {**parts, "queen": queen}
 
 
 def check_promises(defense, probs, answers):
@@ -274,9 +275,10 @@ def test_autocast_inside_a_victim_is_defended_in_single():
 
 def test_images_outside_0_and_1_are_refused_by_every_door(parts, images):
     for name in DEFENSES:
+        defense = make(name, parts)
         for bad in (images * 255, (images - 0.5) / 0.25):
             with pytest.raises(ValueError, match=r"numbers in \[0, 1\]"):
-                make(name, parts)(bad)
+                defense(bad)
 
 
 class Own(Defense):
