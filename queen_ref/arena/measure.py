@@ -2,14 +2,16 @@
 
 The thief asks as client "thief", the honest user of a fresh copy as "honest". Accuracy of the
 answers is taken twice: before the attack, and afterwards as the thief's own client, which is
-what a client who has covered that much gets. L1 is taken on what the thief really sent, from
-the softmax of the model that answers.
+what a client who has covered that much gets. Where all clients share one ledger, it is taken a
+third time, afterwards, as a customer who has never asked before. L1 is taken on what the thief
+really sent, from the softmax of the model that answers.
 """
 
 import time
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -123,6 +125,7 @@ def _run_cell(cell: Cell, cache: Cache, device: str | None) -> dict[str, Any]:
     begun = time.perf_counter()
     counters = counted(defense, api.accounts)
     before = protected_accuracy(BlackBox(defense.fresh(), client="honest"), *test)
+    later = customers_after(defense, *test)
     # Nobody asks this defence again, so that asking it needs no copy.
     covered = BlackBox(defense, client="thief")
     after = protected_accuracy(covered, *test) if defense.stateful else before
@@ -146,6 +149,8 @@ def _run_cell(cell: Cell, cache: Cache, device: str | None) -> dict[str, Any]:
         "accounts": theft.accounts,
         "counters": counters,
     }
+    if later is not None:
+        line["customers_after"] = later
     if cell.limit is not None:
         line["limit"] = cell.limit
     if cell.queen:
@@ -185,6 +190,16 @@ def counted(defense: Defense, accounts: Iterable[str]) -> dict[str, int]:
         for what, count in defense.report(name).items():
             total[what] = total.get(what, 0) + count
     return total
+
+
+def customers_after(defense: Defense, images: Tensor, labels: Tensor) -> float | None:
+    """Accuracy of the answers to a new customer, on a copy; `None` if he has a ledger of his own.
+
+    >>> customers_after(queen, test_images, test_labels)
+    """
+    if not isinstance(defense, Queen) or defense.config.ledgers != "shared":
+        return None
+    return protected_accuracy(BlackBox(deepcopy(defense), client="customer"), images, labels)
 
 
 def mean_l1(victim: Model, exchanges: Iterable[tuple[Tensor, Tensor]]) -> float:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from queen_ref.attacks.asking import ask, check_door
 from queen_ref.attacks.knowledge import Knowledge, Sizes
 from queen_ref.attacks.policies import Policy
-from queen_ref.attacks.registry import ATTACKS, POLICIES, Attack, check_policy
+from queen_ref.attacks.registry import ATTACKS, POLICIES, TRAININGS, Attack, check_policy
 from queen_ref.attacks.s4l import check_square
 from queen_ref.attacks.training import is_finite, near_chance, train_substitute
 from queen_ref.blackbox import BlackBox
@@ -90,7 +90,8 @@ def steal(
     budget, seed = int(budget), int(seed)
     if after_epoch is not None and not callable(after_epoch):
         raise ValueError(f"after_epoch: expected a function, got {type(after_epoch).__name__}")
-    check_answerable(api, pool, budget, attack, knowledge)
+    most = budget * getattr(chosen, "times", 1)  # images that the policy asks about
+    check_answerable(api, pool, most, attack, knowledge)
 
     recover = begin(attack, pool, knowledge, sizes, seed)
     box = api if isinstance(api, BlackBox) else BlackBox(api)
@@ -109,18 +110,19 @@ def steal(
     seconds: dict[str, float] = {}
     with stage(seconds, "queries", pool):
         images, answers = chosen(send, pool, budget, train, seed, **extra)
-        check_loot(images, answers, budget)
+        check_loot(images, answers, most)
     with stage(seconds, "recovery", pool):
         labels = recover(images, answers)
         if tuple(labels.shape) != tuple(answers.shape):
             wanted, got = tuple(answers.shape), tuple(labels.shape)
             raise ValueError(f"recovery: expected labels {wanted}, got {got} of {attack.name}")
     with stage(seconds, "training", pool):
-        substitute: nn.Module = train_substitute(
+        trained = getattr(TRAININGS[attack.training], "train_substitute", train_substitute)
+        substitute: nn.Module = trained(
             *worth(images, labels),
             sizes.recipe,
             seed=seed,
-            unlabelled=pool if attack.training == "s4l" else None,
+            unlabelled=pool if attack.training != "plain" else None,
             after_epoch=after_epoch,
             allow_diverged=True,  # the answers were paid for: a flag, and nothing is lost
         )
@@ -156,7 +158,7 @@ def check_attack(
     word = policy if isinstance(policy, str) else label_of(policy)
     if not attack.suits(word):
         raise ValueError(f"policy: expected one that suits the attack {attack.name}, got {word!r}")
-    if attack.training == "s4l":
+    if attack.training != "plain":  # the others turn the pool's images
         check_square(pool)
     for part in attack.needs:
         if getattr(knowledge, part) is None:

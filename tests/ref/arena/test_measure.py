@@ -74,6 +74,32 @@ def test_smoothing_says_what_it_really_sends(parts):
     assert "more queries sent than the nominal budget" in found["flags"]
 
 
+def test_a_thief_of_many_names_is_counted_whole(parts):
+    found = run_cell(replace(CELL, attack="names-4", defense="queen-strict"), Cache(parts))
+    assert found["accounts"] == 4 and found["queries"] == found["counters"]["queries"] == 150
+    assert "customers_after" not in found
+
+
+def test_a_new_customer_of_a_shared_ledger_pays_for_what_others_asked(parts):
+    cell = replace(CELL, attack="poison", policy="poison", defense="queen-shared")
+    found = run_cell(cell, Cache(parts))
+    assert 0 <= found["customers_after"] <= 1 and found["accounts"] == 1
+    shared = measure.shared_parts(cell, Cache(parts)).defense("queen-shared")
+    images, labels = measure.shared_parts(cell, Cache(parts)).data.test
+    before = measure.customers_after(shared, images, labels)
+    assert shared.report("customer")["queries"] == 0  # a copy was asked
+    assert before == pytest.approx(
+        float((shared(images, client="customer").argmax(1) == labels).float().mean())
+    )
+    # All of the test set is covered by now, for every client.
+    again = shared.fresh()
+    again(images, client="somebody")
+    assert measure.customers_after(again, images, labels) == measure.customers_after(
+        shared, images, labels
+    )
+    assert measure.customers_after(NoDefense(shared.victim), images, labels) is None
+
+
 # Outcomes that are none -------------------------------------------------------------------
 
 

@@ -13,21 +13,33 @@ from queen_ref.attacks.attack import DIVERGED, KNOWS_CLEAN, LEARNED_NOTHING, MOR
 from queen_ref.checks import check_probabilities
 from queen_ref.training import Recipe
 
+OWN = {name: attack.policy or "random" for name, attack in ATTACKS.items()}  # a policy for each
 COMBINATIONS = [
     (attack, policy)
     for attack in ATTACKS
-    for policy in POLICIES
-    if policy == "random" or attack not in ("s4l", "smoothing")
+    for policy in dict.fromkeys([OWN[attack], *POLICIES.usual])
+    if ATTACKS[attack].suits(policy)
 ]
+
+
+def times(attack, policy):
+    """Queries for one of the nominal budget."""
+    return getattr(ATTACKS[attack].method, "times", 1) * asked(policy)
+
+
+def asked(policy):
+    """Images for one of the nominal budget."""
+    return getattr(POLICIES[policy], "times", 1)
 
 
 @pytest.mark.parametrize("classes", [2, 100])
 @pytest.mark.parametrize(("attack", "policy"), COMBINATIONS)
 def test_an_attack_sends_its_budget_and_trains_on_probabilities(attack, policy, classes):
     theft, api = run(attack, policy, classes)
-    assert api.queries == theft.queries == BUDGET * (3 if attack == "smoothing" else 1)
-    assert theft.images.shape == (BUDGET, 1, 8, 8)
-    assert theft.answers.shape == theft.labels.shape == (BUDGET, classes)
+    assert api.queries == theft.queries == BUDGET * times(attack, policy)
+    count = BUDGET * asked(policy)
+    assert theft.images.shape == (count, 1, 8, 8)
+    assert theft.answers.shape == theft.labels.shape == (count, classes)
     check_probabilities("labels", theft.labels)
     assert theft.substitute(POOL).shape == (len(POOL), classes)
     assert list(theft.seconds) == ["queries", "recovery", "training"]
@@ -45,7 +57,14 @@ def test_a_spent_budget_is_reported_by_every_attack(attack):
     victim = victim_of(3)
     api = qr.BlackBox(Blur(victim), budget=BUDGET - 1)
     with pytest.raises(qr.BudgetExceeded):
-        steal(api, POOL, BUDGET, "random", attack, everything(victim), TINY)
+        steal(api, POOL, BUDGET, OWN[attack], attack, everything(victim), TINY)
+    assert api.queries == 0
+
+
+def test_an_attack_is_more_than_its_nominal_budget_only_with_a_flag():
+    for attack, policy in OWN.items():
+        dear = [MORE_QUERIES] if times(attack, policy) > 1 else []
+        assert [flag for flag in flags(run(attack, policy)[0]) if flag == MORE_QUERIES] == dear
 
 
 def test_only_the_last_training_is_watched():
@@ -72,7 +91,7 @@ def test_the_flags_say_what_a_result_hides():
     assert flags(theft) == [NO_STATE]
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("policy", POLICIES.usual)
 def test_a_substitute_that_learned_nothing_is_flagged(policy):
     images, labels = blocks(80)
     api = qr.NoDefense(Blocks())
@@ -117,6 +136,8 @@ OBLONG = torch.rand(60, 1, 8, 10)
 REFUSED = {
     "smoothing grows no images": dict(attack="smoothing", policy="jbda-tr"),
     "nor does s4l": dict(attack="s4l", policy="jbda-tr"),
+    "rim chooses itself": dict(attack="rim", policy="random"),
+    "turned oblongs, too": dict(attack="few-queries", policy="few-queries", pool=OBLONG),
     "no such attack": dict(attack="ddos"),
     "no such policy": dict(policy="greedy"),
     "ddae without labels": dict(attack="ddae", knowledge=replace(FULL, pool_labels=None)),
