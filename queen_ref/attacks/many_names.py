@@ -9,6 +9,8 @@ something. Douceur (2002) calls it a Sybil attack.
 It changes nothing where all clients share one memory, or where there is none.
 """
 
+from functools import partial
+
 from torch import Tensor
 
 from queen_ref.attacks.asking import ask, check_left
@@ -57,8 +59,7 @@ def ask_in_turns(api: BlackBox, images: Tensor, names: int, query_batch: int = 1
     accounts.sort(key=lambda account: api.accounts.get(account, 0))
     parts = []
     for first, account in zip(range(len(images)), accounts, strict=False):
-        mine = images[first::names]
-        parts.append(ask(lambda batch, who=account: api(batch, client=who), mine, query_batch))
+        parts.append(ask(partial(api, client=account), images[first::names], query_batch))
     answers = parts[0].new_empty(len(images), parts[0].shape[1])
     for first, part in enumerate(parts):
         answers[first::names] = part

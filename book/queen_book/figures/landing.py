@@ -14,6 +14,8 @@ NAMES = {
     "queen": "QUEEN",  # all of it, not only its reversed answer
     "queen-exact": "QUEEN, exact",
     "queen-strict": "QUEEN, strict",
+    "queen-shared": "QUEEN, strict, one ledger",
+    "queen-authors": "QUEEN, the authors' settings",
 }
 THIEVES = {
     "naive": "trains on the answers",
@@ -23,6 +25,16 @@ THIEVES = {
     "ddae": "undoes the defence (D-DAE)",
     "ddae+": "the same, knows all (D-DAE+)",
     "bayes": "looks it up, knows all (p-Bayes)",
+    "ask-twice": "asks again as a stranger",
+    "names-2": "has 2 accounts",
+    "names-4": "has 4 accounts",
+    "names-16": "has 16 accounts",
+    "rim": "asks what he is unsure of",
+    "used-discs": "asks the same images again",
+    "few-queries": "asks 64 images and stops",
+    "poison": "asks to harm other customers",
+    "data-free": "makes his own images",
+    "entropy": "asks the most uncertain",
 }
 
 
@@ -32,7 +44,8 @@ def plot_stolen_film(rows: Sequence[dict], first: str = "queen-strict", height: 
     A bar is the mean over the seeds, its whisker goes from the worst seed to the best. The line is
     the accuracy of the answers that an honest user gets after as many queries. The grid has no
     cell for the labels of a defence that keeps them, for these are the labels of the defence
-    `top1`; and none for undoing a defence that is not there.
+    `top1`; and none for undoing a defence that is not there. A thief who was never recorded has
+    no bar.
 
     Arguments: `rows`, of `queen_ref.arena.summarise`, of one profile, pool and policy; `first`, the
     defence to begin with; `height`, in pixels. Errors: `ValueError` for fewer than two defences,
@@ -49,23 +62,26 @@ def plot_stolen_film(rows: Sequence[dict], first: str = "queen-strict", height: 
     if not labels:
         raise ValueError("expected a row of the naive thief against top1")
     kept = {**labels[0], "attack": "top1"}
-    frames = [_frame([kept, *(r for r in rows if r["defense"] == name)]) for name in defenses]
+    thieves = [name for name in THIEVES if any(row["attack"] == name for row in (kept, *rows))]
+    frames = [
+        _frame([kept, *(r for r in rows if r["defense"] == name)], thieves) for name in defenses
+    ]
     at = defenses.index(first)
     fig = plots.figure(x="share of test images right", height=height).add_traces(frames[at])
     fig.update_xaxes(range=[0, 1.02])
-    fig.update_yaxes(categoryorder="array", categoryarray=list(THIEVES.values())[::-1])
+    fig.update_yaxes(categoryorder="array", categoryarray=[THIEVES[name] for name in thieves[::-1]])
     fig.update_layout(legend=plots.legend_above())
     names = [NAMES[name] for name in defenses]
     return plots.add_slider(fig, frames, names, prefix="defence: ", first=at)
 
 
-def _frame(rows: Sequence[dict]) -> list[dict]:
+def _frame(rows: Sequence[dict], thieves: Sequence[str]) -> list[dict]:
     stolen = {row["attack"]: row for row in rows}
-    found = [stolen.get(name) for name in THIEVES]
+    found = [stolen.get(name) for name in thieves]
     values, low, high = ([row and row[f"substitute_accuracy{end}"] for row in found]
                          for end in ("", "_min", "_max"))  # fmt: skip
     kept = stolen["naive"]["protected_accuracy_after"]
-    words = list(THIEVES.values())
+    words = [THIEVES[name] for name in thieves]
     missing = [thief for thief, value in zip(words, values, strict=True) if value is None]
     return [
         {

@@ -9,7 +9,14 @@ from thief import BUDGET, POOL, TINY, Blur, equal, everything, flags, run, victi
 
 import queen_ref as qr
 from queen_ref.attacks import ATTACKS, POLICIES, Attack, steal
-from queen_ref.attacks.attack import DIVERGED, KNOWS_CLEAN, LEARNED_NOTHING, MORE_QUERIES, NO_STATE
+from queen_ref.attacks.attack import (
+    DIVERGED,
+    KNOWS_CLEAN,
+    LEARNED_NOTHING,
+    MORE_QUERIES,
+    NO_STATE,
+    worth,
+)
 from queen_ref.checks import check_probabilities
 from queen_ref.training import Recipe
 
@@ -40,7 +47,7 @@ def test_an_attack_sends_its_budget_and_trains_on_probabilities(attack, policy, 
     count = BUDGET * asked(policy)
     assert theft.images.shape == (count, 1, 8, 8)
     assert theft.answers.shape == theft.labels.shape == (count, classes)
-    check_probabilities("labels", theft.labels)
+    check_probabilities("labels", worth(theft.images, theft.labels)[1])
     assert theft.substitute(POOL).shape == (len(POOL), classes)
     assert list(theft.seconds) == ["queries", "recovery", "training"]
 
