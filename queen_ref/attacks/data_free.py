@@ -60,15 +60,18 @@ class DataFreePolicy:
         seed: int,
         sizes: Sizes,
     ) -> tuple[Tensor, Tensor]:
-        game = Game(pool, sizes.recipe.model, seed)
-        images, answers = [], []
-        for batch in torch.arange(self.times * budget).split(sizes.query_batch):
-            made = game.made(len(batch))
-            images.append(made)
-            answers.append(ask(made))
+        game, total = Game(pool, sizes.recipe.model, seed), self.times * budget
+        images, answers = pool.new_empty(total, *shape_of(pool)), pool.new_empty(total, 0)
+        for first in range(0, total, sizes.query_batch):
+            last = min(first + sizes.query_batch, total)
+            images[first:last] = game.made(last - first)
+            got = ask(images[first:last])
+            if not first:  # K is known with the first answer
+                answers = got.new_empty(total, got.shape[1])
+            answers[first:last] = got
             # Everything asked so far is learned from again: an answer is dear, a step is not.
-            game.play(torch.cat(images), torch.cat(answers), sizes.query_batch)
-        return torch.cat(images), torch.cat(answers)
+            game.play(images[:last], answers[:last], sizes.query_batch)
+        return images, answers
 
 
 class Game:
@@ -103,7 +106,7 @@ class Game:
 
     def play(self, images: Tensor, answers: Tensor, batch: int) -> None:
         """Some steps of the students on answers (N, K), and some of the generator on them."""
-        if not self.students:  # K is known with the first answer
+        if not self.students:
             shape, classes = shape_of(self.like), answers.shape[1]
             two = (build(self.model, shape, classes, self.seed + i) for i in range(2))
             self.students = [student.to(self.like.device, self.like.dtype) for student in two]

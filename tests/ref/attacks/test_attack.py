@@ -15,6 +15,7 @@ from queen_ref.attacks.attack import (
     LEARNED_NOTHING,
     MORE_QUERIES,
     NO_STATE,
+    check_attack,
     worth,
 )
 from queen_ref.checks import check_probabilities
@@ -72,6 +73,14 @@ def test_an_attack_is_more_than_its_nominal_budget_only_with_a_flag():
     for attack, policy in OWN.items():
         dear = [MORE_QUERIES] if times(attack, policy) > 1 else []
         assert [flag for flag in flags(run(attack, policy)[0]) if flag == MORE_QUERIES] == dear
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_a_policy_of_the_list_is_known_by_its_name_and_as_itself(name):
+    (attack, *_) = [one for one, own in OWN.items() if own == name] or ["naive"]
+    knowledge = everything(victim_of(3))
+    check_attack(POOL, BUDGET, name, ATTACKS[attack], knowledge, TINY)
+    check_attack(POOL, BUDGET, POLICIES[name], ATTACKS[attack], knowledge, TINY)
 
 
 def test_only_the_last_training_is_watched():
