@@ -2,8 +2,8 @@
 
 The thief asks as client "thief", the honest user of a fresh copy as "honest". Accuracy of the
 answers is taken twice: before the attack, and afterwards as the thief's own client, which is
-what a client who has covered that much gets. Where all clients share one ledger, it is taken a
-third time, afterwards, as a customer who has never asked before. L1 is taken on what the thief
+what a client who has covered that much gets. Where all clients share one ledger, it is also
+taken as new customers with ten questions each, before and after. L1 is taken on what the thief
 really sent, from the softmax of the model that answers.
 """
 
@@ -39,6 +39,9 @@ from queen_ref.queen import Queen
 
 # The best epoch is chosen with the test set. Beyond this the choice says something.
 SELECTION = 0.01
+
+# A customer of a shared ledger asks little, so that what he gets is the fault of those before him.
+QUESTIONS = 10
 
 # Seeds come one after another: two sets of parts are enough, and a GPU's memory is finite.
 _RECENT: OrderedDict[tuple, SharedParts] = OrderedDict()
@@ -125,7 +128,10 @@ def _run_cell(cell: Cell, cache: Cache, device: str | None) -> dict[str, Any]:
     begun = time.perf_counter()
     counters = counted(defense, api.accounts)
     before = protected_accuracy(BlackBox(defense.fresh(), client="honest"), *test)
-    later = customers_after(defense, *test)
+    customers: dict[str, float] = {}
+    if isinstance(defense, Queen) and defense.config.ledgers == "shared":
+        customers["customers_before"] = to_customers(defense.fresh(), *test)
+        customers["customers_after"] = to_customers(defense, *test)
     # Nobody asks this defence again, so that asking it needs no copy.
     covered = BlackBox(defense, client="thief")
     after = protected_accuracy(covered, *test) if defense.stateful else before
@@ -149,8 +155,7 @@ def _run_cell(cell: Cell, cache: Cache, device: str | None) -> dict[str, Any]:
         "accounts": theft.accounts,
         "counters": counters,
     }
-    if later is not None:
-        line["customers_after"] = later
+    line |= customers
     if cell.limit is not None:
         line["limit"] = cell.limit
     if cell.queen:
@@ -192,14 +197,21 @@ def counted(defense: Defense, accounts: Iterable[str]) -> dict[str, int]:
     return total
 
 
-def customers_after(defense: Defense, images: Tensor, labels: Tensor) -> float | None:
-    """Accuracy of the answers to a new customer, on a copy; `None` if he has a ledger of his own.
+def to_customers(queen: Queen, images: Tensor, labels: Tensor, questions: int = QUESTIONS) -> float:
+    """Accuracy of the answers to new customers with so many questions each, on a copy.
 
-    >>> customers_after(queen, test_images, test_labels)
+    Every one of them finds the ledger as it is now: nobody pays for the customers before him. One
+    client who asked about all images would fill a strict ledger himself.
+
+    >>> to_customers(queen, test_images, test_labels) > 0.5
+    True
     """
-    if not isinstance(defense, Queen) or defense.config.ledgers != "shared":
-        return None
-    return protected_accuracy(BlackBox(deepcopy(defense), client="customer"), images, labels)
+    copied = deepcopy(queen)
+    now, right = copied.ledger("customer").snapshot(), 0
+    for asked, wanted in zip(images.split(questions), labels.split(questions), strict=True):
+        right += int((copied(asked, client="customer").argmax(1) == wanted).sum())
+        copied.ledger("customer").restore(now)
+    return right / len(images)
 
 
 def mean_l1(victim: Model, exchanges: Iterable[tuple[Tensor, Tensor]]) -> float:

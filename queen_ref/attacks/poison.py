@@ -14,9 +14,10 @@ He steals next to nothing; what he does is priced,
 
     price = queries / (100 (accuracy before - accuracy after)) ,
 
-in queries for a point of the accuracy of the answers to a new customer: of the arena's line,
-`queries`, `protected_accuracy` and `customers_after`, which stands there where the ledger is
-shared, as in the defence `queen-shared`.
+in queries for a point of the accuracy of the answers to a new customer with ten questions: of the
+arena's line, `queries`, `customers_before` and `customers_after`, which stand there where the
+ledger is shared, as in the defence `queen-shared`. (An honest client with a thousand questions
+fills a strict ledger himself: against him there is hardly anything left to poison.)
 """
 
 from collections.abc import Callable
