@@ -8,7 +8,9 @@ about what *it* is least sure of, the least sure first:
 
     ask in ascending order of  max_k softmax(f_s(x))_k .
 
-With a pool no larger than the budget nothing is left out, and only the order is his.
+With a pool no larger than the budget nothing is left out, and only the order is his. Against a
+strict threshold it gains no records: the random first look has spent most of it. And images that
+nobody is sure of teach a substitute slowly.
 
 Farther out than the rim is *outside*, and whatever falls outside is answered honestly for ever,
 which is the ledger's rule, not an attack's: a pool far from the victim's data does it without any
