@@ -5,10 +5,9 @@ covered for all. Whoever wants to harm the service fills the ledger. Then every 
 query of the sensitive discs is answered with a reversed gradient, whoever asks it: a denial of
 service that costs the attacker some 30 queries a class.
 
-He places them well. A record near the center counts most, SQS^2 = .849 there and .25 on the rim,
-so the threshold is passed with few records, and few records leave the discs nearly uncovered: the
-customers' queries are novel, and novel ones are reversed. He trains a first substitute on a few
-answers and asks about the images that *it* is surest of, the classes in turns.
+He sends random images, and needs no more. A record near a disc's center counts most (SQS^2 = .849
+there, .25 on the rim), so images that a first substitute is sure of look like the better choice;
+but they lie close together, few of them are novel, and the threshold is passed later, not earlier.
 
 He steals next to nothing; what he does is priced,
 
@@ -23,56 +22,37 @@ fills a strict ledger himself: against him there is hardly anything left to pois
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from queen_ref.attacks.knowledge import Sizes
-from queen_ref.attacks.rim import first_look
-from queen_ref.metrics import predict
+from queen_ref.attacks.policies import random_queries
 
 PLACED = 30  # queries a class
 
 
 class PoisonPolicy:
-    """The policy: 30 queries a class, within the budget, placed near the centers.
+    """The policy: random images, 30 a class and no more than the budget.
 
-    >>> images, answers = PoisonPolicy()(api, pool, 100, train_substitute, seed=0)
+    >>> images, answers = PoisonPolicy()(api, pool, 100, None, seed=0)
     """
 
     name = "poison"
     on_request = True
 
     def takes(self, budget: int, sizes: Sizes) -> int:
-        """Images of the pool: how many are sent is known with the first answer."""
+        """Images of the pool: how many are sent is known with the first answers."""
         return budget
 
     def __call__(
-        self,
-        ask: Callable[[Tensor], Tensor],
-        pool: Tensor,
-        budget: int,
-        train: Callable[[Tensor, Tensor], nn.Module],
-        seed: int,
+        self, ask: Callable[[Tensor], Tensor], pool: Tensor, budget: int, train: object, seed: int
     ) -> tuple[Tensor, Tensor]:
-        images, rest = first_look(pool, budget, seed)
-        answers = ask(images)
-        placed = min(budget, PLACED * answers.shape[1]) - len(images)
-        if placed > 0:
-            central = rest[in_turns(predict(train(images, answers), rest))[:placed]]
-            images, answers = torch.cat([images, central]), torch.cat([answers, ask(central)])
+        images = random_queries(pool, budget, seed)
+        first = min(budget, 2 * PLACED)  # two classes at least, and then K is known
+        answers = ask(images[:first])
+        images = images[: PLACED * answers.shape[1]]
+        if len(images) > first:
+            answers = torch.cat([answers, ask(images[first:])])
         return images, answers
-
-
-def in_turns(probs: Tensor) -> Tensor:
-    """Rows of probabilities (N, K): of every class the surest one, then the second, and so on.
-
-    >>> in_turns(torch.tensor([[0.9, 0.1], [0.8, 0.2], [0.4, 0.6]]))
-    tensor([0, 2, 1])
-    """
-    sure, labels = probs.max(1)
-    order = sure.argsort(descending=True, stable=True)
-    same = torch.nn.functional.one_hot(labels[order], probs.shape[1])
-    turn = (same.cumsum(0) * same).sum(1)  # of its class, counted from the surest
-    return order[turn.argsort(stable=True)]
 
 
 def price(queries: int, before: float, after: float) -> float:
