@@ -2,8 +2,9 @@
 
 The thief asks as client "thief", the honest user of a fresh copy as "honest". Accuracy of the
 answers is taken twice: before the attack, and afterwards as the thief's own client, which is
-what a client who has covered that much gets. L1 is taken on what the thief really sent, from
-the softmax of the model that answers.
+what a client who has covered that much gets. Where all clients share one ledger, it is also
+taken as new customers with ten questions each, before and after. L1 is taken on what the thief
+really sent, from the softmax of the model that answers.
 
 Of a defence with `flagged_streams`, a detector, a line says `fired_after`, the number of the query
 that raised the first alarm of any of the thief's accounts, `None` without one, and
@@ -15,6 +16,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -44,6 +46,8 @@ from queen_ref.queen import Queen
 SELECTION = 0.01
 
 HONEST = (1000, 1000)  # accounts on which a detector is tried, and the most questions of each
+# A customer of a shared ledger asks little, so that what he gets is the fault of those before him.
+QUESTIONS = 10
 
 # Seeds come one after another: two sets of parts are enough, and a GPU's memory is finite.
 _RECENT: OrderedDict[tuple, SharedParts] = OrderedDict()
@@ -134,6 +138,10 @@ def _run_cell(cell: Cell, cache: Cache, device: str | None) -> dict[str, Any]:
         length = min(settings.budget, HONEST[1])
         caught["honest_flagged"] = shared.honest_flagged(cell, defense, HONEST[0], length)
     before = protected_accuracy(BlackBox(defense.fresh(), client="honest"), *test)
+    customers: dict[str, float] = {}
+    if isinstance(defense, Queen) and defense.config.ledgers == "shared":
+        customers["customers_before"] = to_customers(defense.fresh(), *test)
+        customers["customers_after"] = to_customers(defense, *test)
     # Nobody asks this defence again, so that asking it needs no copy.
     covered = BlackBox(defense, client="thief")
     after = protected_accuracy(covered, *test) if defense.stateful else before
@@ -158,6 +166,7 @@ def _run_cell(cell: Cell, cache: Cache, device: str | None) -> dict[str, Any]:
         "counters": counters,
         **caught,
     }
+    line |= customers
     if cell.limit is not None:
         line["limit"] = cell.limit
     if cell.queen:
@@ -189,7 +198,7 @@ def _run_cell(cell: Cell, cache: Cache, device: str | None) -> dict[str, Any]:
 def counted(defense: Defense, accounts: Iterable[str]) -> dict[str, int]:
     """What a defence has counted of a thief, all his accounts together.
 
-    >>> counted(queen, ["thief", "thief 2"])["queries"]
+    >>> counted(queen, ["nobody", "no one either"])["queries"]
     0
     """
     total: dict[str, int] = {}
@@ -214,6 +223,23 @@ def caught_by(defense: Defense, substitute: nn.Module, api: BlackBox) -> dict[st
         asked = torch.cat([images for images, _ in api.exchanges()])
         found["ownership"] = defense.verdict(substitute, asked)
     return found
+
+
+def to_customers(queen: Queen, images: Tensor, labels: Tensor, questions: int = QUESTIONS) -> float:
+    """Accuracy of the answers to new customers with so many questions each, on a copy.
+
+    Every one of them finds the ledger as it is now: nobody pays for the customers before him. One
+    client who asked about all images would fill a strict ledger himself.
+
+    >>> to_customers(queen, test_images, test_labels) > 0.5
+    True
+    """
+    copied = deepcopy(queen)
+    now, right = copied.ledger("customer").snapshot(), 0
+    for asked, wanted in zip(images.split(questions), labels.split(questions), strict=True):
+        right += int((copied(asked, client="customer").argmax(1) == wanted).sum())
+        copied.ledger("customer").restore(now)
+    return right / len(images)
 
 
 def mean_l1(victim: Model, exchanges: Iterable[tuple[Tensor, Tensor]]) -> float:

@@ -19,7 +19,7 @@ from queen_ref.attacks.flags import flags_of, outcome_of
 from queen_ref.attacks.knowledge import Knowledge, Sizes
 from queen_ref.attacks.policies import Policy
 from queen_ref.attacks.preparing import check_answerable, check_attack
-from queen_ref.attacks.registry import ATTACKS, POLICIES, Attack
+from queen_ref.attacks.registry import ATTACKS, POLICIES, TRAININGS, Attack
 from queen_ref.attacks.smoothing import MORE_QUERIES
 from queen_ref.attacks.training import train_substitute
 from queen_ref.blackbox import BlackBox
@@ -83,7 +83,8 @@ def steal(
     budget, seed = int(budget), int(seed)
     if after_epoch is not None and not callable(after_epoch):
         raise ValueError(f"after_epoch: expected a function, got {type(after_epoch).__name__}")
-    check_answerable(api, pool, budget, attack, knowledge)
+    most = budget * getattr(chosen, "times", 1)  # images that the policy asks about
+    check_answerable(api, pool, most, attack, knowledge)
 
     recover = begin(attack, pool, knowledge, sizes, seed)
     box = api if isinstance(api, BlackBox) else BlackBox(api)
@@ -101,16 +102,17 @@ def steal(
     extra = {"sizes": sizes} if "sizes" in inspect.signature(chosen).parameters else {}
     seconds: dict[str, float] = {}
     with stage(seconds, "queries", pool):
-        images, answers = check_loot(chosen(send, pool, budget, train, seed, **extra), budget)
+        images, answers = check_loot(chosen(send, pool, budget, train, seed, **extra), most)
     with stage(seconds, "recovery", pool):
         labels = recover(images, answers)
         check_labels_of(attack, labels, answers)
     with stage(seconds, "training", pool):
-        substitute: nn.Module = train_substitute(
+        trained = getattr(TRAININGS[attack.training], "train_substitute", train_substitute)
+        substitute: nn.Module = trained(
             *worth(images, labels),
             sizes.recipe,
             seed=seed,
-            unlabelled=pool if attack.training == "s4l" else None,
+            unlabelled=pool if attack.training != "plain" else None,
             after_epoch=after_epoch,
             allow_diverged=True,  # the answers were paid for: a flag, and nothing is lost
         )

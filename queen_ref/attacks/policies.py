@@ -6,7 +6,8 @@ and sends the first `budget` of them. It needs no knowledge of the victim at all
 A policy is any `(ask, pool, budget, train, seed) -> images, answers`, (N, C, H, W), (N, K), with
 N at most `budget`: `ask(images)` sends them, `train(images, answers)` gives a substitute of what
 came back so far. One that has an argument `sizes` is given the thief's `Sizes`; one that has a
-method `takes(budget, sizes)` says how many images of the pool it takes at least.
+method `takes(budget, sizes)` says how many images of the pool it takes at least; one that asks
+about more images than the budget says how many `times` as many.
 """
 
 from collections.abc import Callable
@@ -18,6 +19,10 @@ from queen_ref.attacks.knowledge import Sizes
 from queen_ref.checks import check_images, check_number
 
 Policy = Callable[..., tuple[Tensor, Tensor]]
+
+# What a thief who looks at the answers takes for granted that one account is told honestly: strict
+# QUEEN has then reversed next to nothing. He knows no defence, so it is a guess, and a low one.
+FREE = 64
 
 
 class RandomPolicy:

@@ -38,10 +38,11 @@ def check_attack(
     asked = takes(budget, sizes) if takes is not None else 0
     if asked > len(pool):
         raise ValueError(f"budget: expected at most the pool's {len(pool)} images, got {asked}")
-    word = policy if isinstance(policy, str) else label_of(policy)
+    listed = (name for name, known in POLICIES.items() if known is policy)
+    word = policy if isinstance(policy, str) else next(listed, label_of(policy))
     if not attack.suits(word):
         raise ValueError(f"policy: expected one that suits the attack {attack.name}, got {word!r}")
-    if attack.training == "s4l":
+    if attack.training != "plain":  # the others turn the pool's images
         check_square(pool)
     for part in attack.needs:
         if getattr(knowledge, part) is None:

@@ -9,18 +9,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from torch import nn
-
+from queen_ref.attacks.ask_twice import AskTwice
 from queen_ref.attacks.bayes import PBayes
+from queen_ref.attacks.data_free import DataFreePolicy
 from queen_ref.attacks.ddae import DDAE, DDAEPlus
 from queen_ref.attacks.drop import Drop
 from queen_ref.attacks.early import Early
+from queen_ref.attacks.entropy import EntropyPolicy
+from queen_ref.attacks.few_queries import FewQueriesPolicy, OwnFeatures
 from queen_ref.attacks.jbda import JBDAPolicy
+from queen_ref.attacks.many_names import ManyNames
+from queen_ref.attacks.poison import PoisonPolicy
 from queen_ref.attacks.policies import Policy, RandomPolicy
 from queen_ref.attacks.recovery import as_received, top1
 from queen_ref.attacks.rename import Rename
+from queen_ref.attacks.rim import RimPolicy
 from queen_ref.attacks.s4l import RotationLoss
 from queen_ref.attacks.smoothing import Smoothing
+from queen_ref.attacks.used_discs import UsedDiscsPolicy
 from queen_ref.attacks.vote import Vote
 from queen_ref.attacks.zero import Zero
 from queen_ref.checks import check_choice
@@ -28,7 +34,19 @@ from queen_ref.registry import Registry, label_of, says
 
 KNOWN = ("defense", "pool_labels", "clean")  # what a recovery may need, fields of `Knowledge`
 
-POLICIES: Registry[Policy] = Registry("policy", {"random": RandomPolicy(), "jbda-tr": JBDAPolicy()})
+POLICIES: Registry[Policy] = Registry(
+    "policy",
+    {
+        "random": RandomPolicy(),
+        "jbda-tr": JBDAPolicy(),
+        "rim": RimPolicy(),
+        "used-discs": UsedDiscsPolicy(),
+        "few-queries": FewQueriesPolicy(),
+        "poison": PoisonPolicy(),
+        "data-free": DataFreePolicy(),
+        "entropy": EntropyPolicy(),
+    },
+)
 RECOVERIES: Registry[Any] = Registry(
     "recovery",
     {
@@ -43,11 +61,16 @@ RECOVERIES: Registry[Any] = Registry(
         "vote": Vote(),
         "early": Early(),
         "rename": Rename(),
+        "ask-twice": AskTwice(),
+        "names-2": ManyNames(2),
+        "names-4": ManyNames(4),
+        "names-16": ManyNames(16),
     },
 )
-# What is learned beside the answers, from images nobody asked about.
-TRAININGS: Registry[type[nn.Module] | None] = Registry(
-    "training", {"plain": None, "s4l": RotationLoss}
+# What is learned beside the answers, from images nobody asked about: by a second loss, or in a
+# `train_substitute` of its own.
+TRAININGS: Registry[Any] = Registry(
+    "training", {"plain": None, "s4l": RotationLoss, "few-queries": OwnFeatures}
 )
 
 P = TypeVar("P", bound=Callable[..., Any])
@@ -139,6 +162,16 @@ ATTACKS: Registry[Attack] = Registry(
         "vote": Attack("vote"),
         "early": Attack("early"),
         "rename": Attack("rename"),
+        "ask-twice": Attack("ask-twice"),
+        "names-2": Attack("names-2"),
+        "names-4": Attack("names-4"),
+        "names-16": Attack("names-16"),
+        "rim": Attack(policy="rim"),
+        "used-discs": Attack(policy="used-discs"),
+        "few-queries": Attack(training="few-queries", policy="few-queries"),
+        "poison": Attack(policy="poison"),
+        "data-free": Attack(policy="data-free"),
+        "entropy": Attack(policy="entropy"),
     },
 )
 

@@ -8,7 +8,7 @@ SGD, 30 epochs, the learning rate halved every ten. We keep the *last* epoch. Ta
 epoch on the test set, as published code does, would let the thief look at the exam.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -31,13 +31,15 @@ def train_substitute(
     after_epoch: Callable[[int, nn.Module], None] | None = None,
     unlabelled: Tensor | None = None,
     allow_diverged: bool = False,
+    begin: Mapping[str, Tensor] | None = None,
 ) -> Classifier:
     """A new model fitted to answers (N, K) for images (N, C, H, W), on the images' device.
 
     Arguments: `recipe`, the network and its training; `seed` of the first weights and of the
     shuffles; `after_epoch(epoch, model)`, called after each epoch; `unlabelled`, pool images
     (M, C, S, S), adds the rotation loss of S4L on them; `allow_diverged`, give back a model whose
-    weights are no longer finite, for a caller who says so himself.
+    weights are no longer finite, for a caller who says so himself; `begin`, weights by their names
+    that are not drawn by the seed but taken over.
     Errors: `ValueError` for such a model otherwise.
 
     >>> answers = api(queries)
@@ -46,6 +48,7 @@ def train_substitute(
     check_recipe(recipe)
     substitute = build(recipe.model, shape_of(images), answers.shape[1], seed=seed)
     substitute = substitute.to(images.device, images.dtype)
+    substitute.load_state_dict({**substitute.state_dict(), **(begin or {})})
     rotations = None
     if unlabelled is not None:
         check_images(unlabelled)

@@ -1,10 +1,10 @@
-"""QUEEN fitted under settings of one's own, for the arena; the authors' by name."""
+"""QUEEN under settings of one's own, for the arena; the authors' and a shared ledger by name."""
 
 from dataclasses import dataclass, replace
 from typing import Any
 
 from queen_ref.defenses.base import Defense
-from queen_ref.defenses.registry import DEFENSES
+from queen_ref.defenses.registry import DEFENSES, Fitted
 from queen_ref.models import Model
 from queen_ref.queen.config import QueenConfig
 
@@ -42,4 +42,24 @@ class Variant:
         return Variant(replace(self.config, **settings))
 
 
+@dataclass(frozen=True)
+class Changed:
+    """The profile's fitted QUEEN under other settings, for the arena when asked by name.
+
+    Arguments: `settings`, pairs of a name and a value, of those that a fitted defence can change.
+
+    >>> Changed((("threshold", 0.1),))(victim, queen).config.threshold
+    0.1
+    """
+
+    settings: tuple[tuple[str, Any], ...]
+    on_request = True
+
+    def __call__(self, victim: Model, queen: Fitted) -> Defense:
+        """Those settings, and no memory."""
+        return queen.with_settings(**dict(self.settings))
+
+
+# Strict QUEEN with one ledger for everybody, as the authors have it: for `attacks.poison`.
+DEFENSES.bring("queen-shared", Changed((("threshold", 0.02), ("ledgers", "shared"))))
 DEFENSES.bring("queen-authors", Variant(QueenConfig.authors()))

@@ -19,6 +19,7 @@ NAMES = {
     "queen": "QUEEN",  # all of it, not only its reversed answer
     "queen-exact": "QUEEN, exact",
     "queen-strict": "QUEEN, strict",
+    "queen-shared": "QUEEN, strict, one ledger",
     "queen-authors": "QUEEN, the authors' settings",
 }
 THIEVES = {
@@ -34,6 +35,16 @@ THIEVES = {
     "vote": "asks the neighbours (vote)",
     "early": "believes the first answers (early)",
     "rename": "renames the classes",
+    "ask-twice": "asks again as a stranger",
+    "names-2": "has 2 accounts",
+    "names-4": "has 4 accounts",
+    "names-16": "has 16 accounts",
+    "rim": "asks what he is unsure of",
+    "used-discs": "asks the same images again",
+    "few-queries": "asks 64 images and stops",
+    "poison": "asks to harm other customers",
+    "data-free": "makes his own images",
+    "entropy": "asks the most uncertain",
 }
 
 

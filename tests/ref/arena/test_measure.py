@@ -119,6 +119,39 @@ def test_a_thief_with_two_accounts_is_caught_at_the_first_alarm_of_either():
     assert counted(defense, ["a", "b"]) == {"queries": 18}
 
 
+def test_a_thief_of_many_names_is_counted_whole(parts):
+    found = run_cell(replace(CELL, attack="names-4", defense="queen-strict"), Cache(parts))
+    assert found["accounts"] == 4 and found["queries"] == found["counters"]["queries"] == 150
+    assert not {"customers_before", "customers_after"} & set(found)
+
+
+def test_a_new_customer_of_a_shared_ledger_pays_for_what_others_asked(parts):
+    cell = replace(CELL, attack="poison", policy="poison", defense="queen-shared")
+    found = run_cell(cell, Cache(parts))
+    assert 0 <= found["customers_after"] <= 1 and 0 <= found["customers_before"] <= 1
+    shared = measure.shared_parts(cell, Cache(parts)).defense("queen-shared")
+    images, labels = measure.shared_parts(cell, Cache(parts)).data.test
+    assert measure.to_customers(shared, images, labels) == found["customers_before"]
+    assert not shared.clients  # a copy was asked
+
+    def slowly(asked_before):  # a defence of his own for every customer
+        right = []
+        for first in range(0, len(images), 10):
+            alone = shared.fresh()
+            if asked_before is not None:
+                alone(asked_before, client="poisoner")
+            said = alone(images[first : first + 10], client="customer").argmax(1)
+            right.append(said == labels[first : first + 10])
+        return float(torch.cat(right).double().mean())
+
+    assert measure.to_customers(shared, images, labels) == pytest.approx(slowly(None))
+    poison = measure.shared_parts(cell, Cache(parts)).data.pool("mnist")
+    shared(poison, client="poisoner")
+    asked = shared.report("poisoner")
+    assert measure.to_customers(shared, images, labels) == pytest.approx(slowly(poison))
+    assert shared.report("poisoner") == asked and shared.report("customer")["queries"] == 0
+
+
 # Outcomes that are none -------------------------------------------------------------------
 
 

@@ -5,30 +5,44 @@ from dataclasses import replace
 import pytest
 import torch
 from blocks import Blocks, blocks
-from thief import BUDGET, POOL, TINY, Blur, equal, everything, run, victim_of
+from thief import BUDGET, POOL, TINY, Blur, equal, everything, flags, run, victim_of
 
 import queen_ref as qr
 from queen_ref.attacks import ATTACKS, POLICIES, Attack, steal
 from queen_ref.attacks.attack import worth
 from queen_ref.attacks.flags import DIVERGED, LEARNED_NOTHING
+from queen_ref.attacks.preparing import check_attack
+from queen_ref.attacks.smoothing import MORE_QUERIES
 from queen_ref.checks import check_probabilities
 from queen_ref.training import Recipe
 
+OWN = {name: attack.policy or "random" for name, attack in ATTACKS.items()}  # a policy for each
 COMBINATIONS = [
     (attack, policy)
     for attack in ATTACKS
-    for policy in POLICIES
-    if policy == "random" or attack not in ("s4l", "smoothing")
+    for policy in dict.fromkeys([OWN[attack], *POLICIES.usual])
+    if ATTACKS[attack].suits(policy)
 ]
+
+
+def times(attack, policy):
+    """Queries for one of the nominal budget."""
+    return getattr(ATTACKS[attack].method, "times", 1) * asked(policy)
+
+
+def asked(policy):
+    """Images for one of the nominal budget."""
+    return getattr(POLICIES[policy], "times", 1)
 
 
 @pytest.mark.parametrize("classes", [2, 100])
 @pytest.mark.parametrize(("attack", "policy"), COMBINATIONS)
 def test_an_attack_sends_its_budget_and_trains_on_probabilities(attack, policy, classes):
     theft, api = run(attack, policy, classes)
-    assert api.queries == theft.queries == BUDGET * (3 if attack == "smoothing" else 1)
-    assert theft.images.shape == (BUDGET, 1, 8, 8)
-    assert theft.answers.shape == theft.labels.shape == (BUDGET, classes)
+    assert api.queries == theft.queries == BUDGET * times(attack, policy)
+    count = BUDGET * asked(policy)
+    assert theft.images.shape == (count, 1, 8, 8)
+    assert theft.answers.shape == theft.labels.shape == (count, classes)
     check_probabilities("labels", worth(theft.images, theft.labels)[1])
     assert theft.substitute(POOL).shape == (len(POOL), classes)
     assert list(theft.seconds) == ["queries", "recovery", "training"]
@@ -46,7 +60,22 @@ def test_a_spent_budget_is_reported_by_every_attack(attack):
     victim = victim_of(3)
     api = qr.BlackBox(Blur(victim), budget=BUDGET - 1)
     with pytest.raises(qr.BudgetExceeded):
-        steal(api, POOL, BUDGET, "random", attack, everything(victim), TINY)
+        steal(api, POOL, BUDGET, OWN[attack], attack, everything(victim), TINY)
+    assert api.queries == 0
+
+
+def test_an_attack_is_more_than_its_nominal_budget_only_with_a_flag():
+    for attack, policy in OWN.items():
+        dear = [MORE_QUERIES] if times(attack, policy) > 1 else []
+        assert [flag for flag in flags(run(attack, policy)[0]) if flag == MORE_QUERIES] == dear
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_a_policy_of_the_list_is_known_by_its_name_and_as_itself(name):
+    (attack, *_) = [one for one, own in OWN.items() if own == name] or ["naive"]
+    knowledge = everything(victim_of(3))
+    check_attack(POOL, BUDGET, name, ATTACKS[attack], knowledge, TINY)
+    check_attack(POOL, BUDGET, POLICIES[name], ATTACKS[attack], knowledge, TINY)
 
 
 def test_only_the_last_training_is_watched():
@@ -62,7 +91,7 @@ def test_only_the_last_training_is_watched():
     assert seen == [0, 1]
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("policy", POLICIES.usual)
 def test_a_substitute_that_learned_nothing_is_flagged(policy):
     images, labels = blocks(80)
     api = qr.NoDefense(Blocks())

@@ -15,6 +15,8 @@ OBLONG = torch.rand(60, 1, 8, 10)
 REFUSED = {
     "smoothing grows no images": dict(attack="smoothing", policy="jbda-tr"),
     "nor does s4l": dict(attack="s4l", policy="jbda-tr"),
+    "rim chooses itself": dict(attack="rim", policy="random"),
+    "turned oblongs, too": dict(attack="few-queries", policy="few-queries", pool=OBLONG),
     "no such attack": dict(attack="ddos"),
     "no such policy": dict(policy="greedy"),
     "ddae without labels": dict(attack="ddae", knowledge=replace(FULL, pool_labels=None)),

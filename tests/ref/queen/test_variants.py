@@ -42,6 +42,20 @@ def test_it_is_fitted_under_its_own_settings(tmp_path):
     assert shared.defense(cell.the_defense).report()["queries"] == 0
 
 
+def test_a_shared_ledger_has_a_name_that_is_not_part_of_all():
+    assert "queen-shared" in DEFENSES and "queen-shared" not in DEFENSES.usual
+    strict, shared = cells("queen-strict", "queen-shared")
+    assert strict.key != shared.key
+
+
+def test_all_clients_of_a_shared_ledger_have_one_history(queen, images):
+    shared = DEFENSES["queen-shared"](queen.victim, queen)
+    assert shared.config.threshold == 0.02 and shared.config.ledgers == "shared"
+    shared(images, client="poisoner")
+    assert shared.ledger("customer").cqs.equal(shared.ledger("poisoner").cqs)
+    assert bool((shared.ledger("customer").cqs > 0).any())
+
+
 def test_settings_that_are_none_are_refused():
     with pytest.raises(ValueError, match="threshold"):
         Variant(qr.QueenConfig()).changed(threshold=-1)
