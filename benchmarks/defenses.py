@@ -40,7 +40,7 @@ def measure(record: Record, rounds: int, quick: bool = False) -> None:
         return victim(batch).softmax(1)
 
     record.part(f"small_cnn, images {SHAPE}, batch {BATCH}, K = 10")
-    for name in DEFENSES:
+    for name in DEFENSES.usual:
         if name.startswith("queen"):
             continue  # regime by regime, in benchmarks.queen
         defense = make(name, victim, outlier_exposed=victim, misinformation=wrong)

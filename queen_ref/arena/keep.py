@@ -27,8 +27,9 @@ def keep(folder: str | Path, cell: Cell, line: dict, theft: Theft) -> Path:
 
     Errors: `ValueError` where they cannot be written.
 
-    >>> keep("kept", cell, line, theft).name == cell.key
-    True
+    >>> theft = Theft(victim, queries, answers, answers, queries=40)
+    >>> keep("kept", Cell("smoke", "mnist", "naive", "random", "none", 0), {}, theft).name
+    'd69288a6c87bd6d4d150'
     """
     place = Path(folder) / cell.key
     network = {
@@ -69,7 +70,7 @@ def check_keep(folder: str | Path | None, cells: Sequence[Cell], there: Sequence
 
     Arguments: `there`, the keys that the results file holds.
 
-    >>> check_keep(None, cells, [])
+    >>> check_keep(None, [], [])
     """
     if folder is None:
         return

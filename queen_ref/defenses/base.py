@@ -143,9 +143,9 @@ def check_promised(defense: Defense, probs: Tensor, answers: object) -> None:
 
     Of classes that the victim tells apart by a rounding only, any may lead.
 
-    >>> check_promised(Rounding(victim, decimals=1), answers, answers.flip(1))
+    >>> check_promised(qr.NoDefense(victim), torch.eye(2), torch.eye(2).flip(1))
     Traceback (most recent call last):
-    ValueError: rounding: promised keeps_label, but another class leads in ... answers
+    ValueError: none: promised keeps_label, but another class leads in 2 of 2 answers
     """
     name = getattr(defense, "name", type(defense).__name__)
     shape = tuple(answers.shape) if isinstance(answers, Tensor) else type(answers).__name__
