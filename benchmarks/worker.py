@@ -3,7 +3,7 @@
 It holds no network, no ledger and no budget, and imports no torch.
 """
 
-from multiprocessing.managers import BaseManager
+from multiprocessing.managers import BaseManager, BaseProxy
 from typing import Any
 
 import numpy as np
@@ -24,8 +24,9 @@ def connect(address: str, key: bytes) -> Any:
     """The keeper of `benchmarks/keeper.py`. Its methods run over there, and errors come back.
 
     Connect in each worker after its start: a connection is not shared. When the keeper dies,
-    `ask` raises `EOFError` or `ConnectionError`; connect again when it is back.
+    `ask` raises `EOFError`, `ConnectionError` or, once it is back, `RemoteError`; connect again.
     """
+    BaseProxy._address_to_local.pop(address, None)  # type: ignore[attr-defined]  # a dead one's
     wire = Wire(address, authkey=key)
     wire.connect()
     return wire.keeper()  # type: ignore[attr-defined]

@@ -85,6 +85,8 @@ def grid(
     for what, some in (("attacks", thieves), ("policies", rules), ("defenses", shields)):
         names = [one.name for one in some]
         check_names(what, names, names)
+    if isinstance(seeds, str) or not isinstance(seeds, Sequence | range):
+        raise ValueError(f"seeds: expected a list, as [0, 1], got {seeds!r}")
     for seed in seeds:
         check_number("seeds", seed, low=0, integer=True)
     check_names("seeds", seeds, tuple(seeds))

@@ -37,10 +37,10 @@ def run_arena(
     out: Annotated[Path, Option(help="Results file, JSON lines. Goes on where it was.")],
     profile: Annotated[str, Option(help="smoke, cpu or gpu")] = "cpu",
     attacks: Annotated[str, Option(help="Names with commas between, all (usual), every")] = "all",
-    policies: Annotated[str, Option(help="random, jbda-tr, or all")] = "all",
+    policies: Annotated[str, Option(help="Names with commas between, all (usual), every")] = "all",
     defenses: Annotated[str, Option(help="Names with commas between, all (usual), every")] = "all",
     seeds: Annotated[str, Option(help="Numbers with commas between")] = "0,1,2",
-    pool: Annotated[str, Option(help="Whose images the thief sends, or all of them")] = "",
+    pool: Annotated[str, Option(help="mnist, digits, noise, tiny-imagenet, or all")] = "",
     engine: Annotated[str, Option(help="local or ray")] = "local",
     ray_address: Annotated[str, Option(help="Head of a Ray cluster, or auto")] = "",
     workers: Annotated[

@@ -224,6 +224,7 @@ def test_a_changed_comment_is_the_same_cell(plugin):
         (dict(defenses=[Half, Half]), "defenses: expected each once"),
         (dict(defenses="none"), "defenses: expected a list"),
         (dict(defenses=[]), "defenses: expected at least one"),
+        (dict(seeds=0), "seeds: expected a list"),
         (dict(policies=[lambda pool: pool]), "policy: expected \\(ask, pool"),
         (dict(attacks=[3]), "recovery: expected"),
         (dict(attacks=[Half]), "recovery: expected"),
