@@ -1,5 +1,7 @@
 """A reader's file with a defence, a recovery and a policy, as text. Not a test module."""
 
+from queen_ref.arena import grid, load_plugin
+
 PLUGIN = '''"""Mine."""
 
 import torch
@@ -48,3 +50,9 @@ defenses.register(Noise)
 attacks.register(Sharpen())
 attacks.register_policy(brightest)
 '''
+
+
+def own_cells(plugin):
+    """Cells of methods that a reader brings along in a file."""
+    load_plugin(plugin)
+    return grid("smoke", ["naive", "sharpen"], ["brightest"], ["noise"], [0], budget=50)

@@ -19,10 +19,14 @@ import ray
 from ray._private import services
 from ray.cluster_utils import Cluster
 
-from queen_ref.arena import Results, grid, run_grid
-from queen_ref.arena.cluster import Ray
-from queen_ref.arena.display import Display
-from queen_ref.arena.engines import run_in
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # where own_methods is
+
+from own_methods import own_cells  # noqa: E402
+
+from queen_ref.arena import Results, grid, run_grid  # noqa: E402
+from queen_ref.arena.cluster import Ray  # noqa: E402
+from queen_ref.arena.display import Display  # noqa: E402
+from queen_ref.arena.engines import run_in  # noqa: E402
 
 # Older ones wait longer by themselves, and do not know these ports.
 TOLD = tuple(int(n) for n in ray.__version__.split(".")[:2]) >= (2, 60)
@@ -114,7 +118,7 @@ def kill_the_first(folder, killed):
     os.kill(killed[0], signal.SIGKILL)
 
 
-def main(cache, out):
+def main(cache, out, plugin):
     cells = grid("smoke", ["naive", "top1"], ["random"], ["none", "rounding", "queen"], [0])
     if TOLD:
         services.start_ray_process = knowing(services.start_ray_process)
@@ -129,6 +133,9 @@ def main(cache, out):
         engine = Ray(cluster.address, cache, run=victim_of_the_killer(folder))
         slots = engine.slots
         summary = run_grid(cells, Results(out), engine, show=Quiet(len(cells)))
+        own = own_cells(plugin)
+        engine = Ray(cluster.address, cache, own=own[0].own)
+        brought = run_grid(own, Results(f"{out}.own"), engine, show=Quiet(len(own)))
     finally:
         ray.shutdown()
         cluster.shutdown()
@@ -138,7 +145,9 @@ def main(cache, out):
             {
                 "slots": slots,
                 "done": len(summary.done),
-                "failed": [f"{cell.name}: {error!r}" for cell, error in summary.failed],
+                "failed": [
+                    f"{cell.name}: {error!r}" for cell, error in [*summary.failed, *brought.failed]
+                ],
                 "killed": killed,
                 "attempts": attempts,
                 "cells": len(cells),

@@ -13,10 +13,13 @@ import time
 from pathlib import Path
 
 import pytest
+from own_methods import PLUGIN, own_cells
 
 from queen_ref.arena import Results, grid, read, run_grid
 from queen_ref.arena.cluster import Ray, reachable
 from queen_ref.arena.engines import Local
+from queen_ref.attacks import ATTACKS, POLICIES
+from queen_ref.defenses import DEFENSES
 
 SCRIPT = Path(__file__).parent / "ray_cluster.py"
 # What Ray gives its processes to start and to answer, before it takes them for dead; its defaults
@@ -49,6 +52,13 @@ def local(tmp_path_factory):
     folder = tmp_path_factory.mktemp("local")
     cells = grid("smoke", ["naive", "top1"], ["random"], ["none", "rounding", "queen"], [0])
     run_grid(cells, Results(folder / "r.jsonl"), Local(str(folder / "parts")))
+    (folder / "mine.py").write_text(PLUGIN)
+    known = [(registry, dict(registry)) for registry in (ATTACKS, POLICIES, DEFENSES)]
+    mine = own_cells(folder / "mine.py")
+    run_grid(mine, Results(folder / "own.jsonl"), Local(str(folder / "parts")))
+    for registry, names in known:  # what a test registers is gone after it
+        registry.clear()
+        registry.update(names)
     return folder
 
 
@@ -58,14 +68,16 @@ def cluster(local, tmp_path_factory):
     env, why = {**os.environ, **PATIENT, "RAY_USAGE_STATS_ENABLED": "0"}, []
     for _ in range(2):  # a start may fail on a machine that does much else; a result may not
         out = tmp_path_factory.mktemp("ray") / "r.jsonl"
-        command = apart([sys.executable, str(SCRIPT), str(local / "parts"), str(out)])
+        words = [str(local / "parts"), str(out), str(local / "mine.py")]
+        command = apart([sys.executable, str(SCRIPT), *words])
         try:
             run = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, env=env)
         except subprocess.TimeoutExpired:
             why.append(f"no end after {LIMIT} s")
             continue
         if run.returncode == 0:
-            return json.loads(run.stdout.splitlines()[-1]), read(out)
+            told = json.loads(run.stdout.splitlines()[-1])
+            return told | {"own": read(f"{out}.own")}, read(out)
         why.append(run.stderr[-3000:])
     pytest.fail("\n".join(["waited twice for a Ray cluster of two nodes", *why]))
 
@@ -93,6 +105,14 @@ def test_a_cluster_measures_what_one_machine_measures(cluster, local):
         for name in ("substitute_accuracy", "fidelity", "protected_accuracy", "l1"):
             assert line[name] == pytest.approx(other[name], abs=0.02), (line["attack"], name)
         assert line["queries"] == other["queries"] and line["config"] == other["config"]
+
+
+def test_methods_of_ones_own_get_their_rows_on_a_cluster(cluster, local):
+    mine = {line["key"]: line for line in read(local / "own.jsonl")}
+    assert {line["key"] for line in cluster[0]["own"]} == set(mine) and len(mine) == 2
+    for line in cluster[0]["own"]:
+        assert (line["defense"], line["policy"], line["queries"]) == ("noise", "brightest", 50)
+        assert line["l1"] == pytest.approx(mine[line["key"]]["l1"], abs=1e-3)
 
 
 def test_no_cluster_at_an_address_is_one_clear_line():
