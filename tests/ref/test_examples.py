@@ -13,6 +13,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import plotly.io
 import pytest
 import torch
 from PIL import Image
@@ -88,6 +89,9 @@ def world() -> dict:
 @pytest.fixture
 def folder(tmp_path, monkeypatch) -> Path:
     """Where an example runs: `data/` holds data sets of a few images, `arena.jsonl` results."""
+    # No renderer: a figure neither opens a browser nor, after a test with a notebook's shell,
+    # prints itself.
+    monkeypatch.setattr(plotly.io.renderers, "default", "")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("QUEEN_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("QUEEN_DATA", raising=False)
