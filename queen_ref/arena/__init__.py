@@ -4,7 +4,7 @@ from queen_ref.arena.cells import FORMAT, Cell
 from queen_ref.arena.grid import grid
 from queen_ref.arena.measure import run_cell
 from queen_ref.arena.plugins import load_plugin
-from queen_ref.arena.report import pareto_front, summarise, to_csv
+from queen_ref.arena.report import pareto_front, summarise, to_csv, with_labels
 from queen_ref.arena.results import Results, read
 from queen_ref.arena.run import RunSummary, run, run_grid
 from queen_ref.arena.settings import Settings, settings_of
@@ -29,4 +29,5 @@ __all__ = [
     "summarise",
     "to_csv",
     "to_markdown",
+    "with_labels",
 ]

@@ -41,7 +41,7 @@ def told_apart(lines: Sequence[dict]) -> Iterator[tuple[dict[str, str], str]]:
             notes.append(f"profile {line['profile']}: {text}")
         for kind in METHODS:
             if len(codes[profile, kind, line[kind]]) > 1:
-                text = f"code {(_code(line).get(kind) or 'of the package')[:6]}"
+                text = _code(line).get(kind) or "code of the package"
                 words[kind] += f" ({text})"
                 notes.append(f"{kind} {line[kind]}: {text}")
         yield words, "; ".join(notes)
@@ -59,7 +59,7 @@ def decided_by(line: dict) -> dict[str, object]:
         flat.pop(f"queen.{name}", None)
     for kind, code in _code(line).items():
         if kind not in METHODS:
-            flat[f"{kind} of one's own"] = code[:6]
+            flat[f"{kind} of one's own"] = code.removeprefix("code ")
     return flat
 
 
@@ -69,7 +69,13 @@ def _profile(line: dict) -> str:
 
 
 def _code(line: dict) -> dict[str, str]:
-    return dict((line.get("config") or {}).get("code") or {})
+    """By kind, in words: the code of what is one's own, the edition of a changed attack."""
+    config = line.get("config") or {}
+    found = {kind: f"code {code[:6]}" for kind, code in dict(config.get("code") or {}).items()}
+    edition = (config.get("preset") or {}).get("edition")
+    if edition is not None:
+        found["attack"] = f"edition {edition}"
+    return found
 
 
 def _flat(settings: dict, before: str = "") -> Iterator[tuple[str, object]]:

@@ -17,6 +17,7 @@ from queen_ref.attacks.policies import Policy
 from queen_ref.attacks.registry import ATTACKS, POLICIES, Attack
 from queen_ref.data.profiles import Data
 from queen_ref.defenses.registry import Maker, find
+from queen_ref.registry import says
 
 # Of the key and of a line in the results file. Raise it when either means something else.
 FORMAT = 1
@@ -28,7 +29,8 @@ class Cell:
 
     Arguments: `limit`, images of a trial, see `settings_of`; `queen`, settings of QUEEN that are
     not the profile's, as pairs of a name and a value; `budget`, if it is not the profile's;
-    `model`, a network's name if it is not the profile's; `code`, pairs of a word, "attack",
+    `model`, a network's name if it is not the profile's; `recipe`, what the thief's training has
+    that is not the profile's, as pairs; `code`, pairs of a word, "attack",
     "policy", "defense", "model" or "data", and a hash of what is one's own; `own`, the objects
     themselves, which `grid` adds; `keep`, a folder for what it leaves behind.
 
@@ -46,6 +48,7 @@ class Cell:
     queen: tuple[tuple[str, object], ...] = ()
     budget: int | None = None
     model: str | None = None
+    recipe: tuple[tuple[str, object], ...] = ()
     code: tuple[tuple[str, str], ...] = ()
     own: Own | None = field(default=None, compare=False, repr=False)
     keep: str | None = field(default=None, compare=False, repr=False)
@@ -56,12 +59,14 @@ class Cell:
         trial = f", limit {self.limit}" if self.limit else ""
         budget = f", budget {self.budget}" if self.budget else ""
         defense = self.defense + "".join(f" {name}={value}" for name, value in self.queen)
-        return f"{self.attack} x {self.policy} x {defense}, seed {self.seed}{trial}{budget}"
+        recipe = "".join(f", {name} {value}" for name, value in self.recipe)
+        return f"{self.attack} x {self.policy} x {defense}, seed {self.seed}{trial}{budget}{recipe}"
 
     @cached_property
     def settings(self) -> Settings:
         """What the profile fixes, cut to `limit`, with what is the cell's own."""
-        return settings_of(self.profile, self.limit, self.queen, self.budget, self.model)
+        own = self.queen, self.budget, self.model, self.recipe
+        return settings_of(self.profile, self.limit, *own)
 
     @property
     def brought(self) -> Own:
@@ -96,9 +101,14 @@ class Cell:
         if self.code:
             own["code"] = dict(self.code)
         recovery = attack.recovery if isinstance(attack.recovery, str) else self.attack
-        preset = {"recovery": recovery, "training": attack.training}
+        preset: dict[str, Any] = {"recovery": recovery, "training": attack.training}
         if attack.policy is not None:
             preset["policy"] = attack.policy
+        # An attack that was changed, and what scales it alone: other cells keep their keys.
+        if (edition := says(attack.method, "edition", None)) is not None:
+            preset["edition"] = edition
+        for name in says(attack.method, "scaled_by", ()):
+            preset[name] = getattr(self.settings.sizes, name)
         return {**own, "preset": preset, "settings": as_config(self.settings)}
 
     @cached_property

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from queen_ref import plots
-from queen_ref.arena.report import pareto_front, worst_attacks
+from queen_ref.arena.report import FILLED, pareto_front, worst_attacks
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -20,8 +20,8 @@ def plot_heat_map(
 ) -> Figure:
     """A measure as a map: attacks down, defences across, the number in every cell.
 
-    A cell that is not in the grid stays empty. The colours go from white (little is stolen) to
-    the colour of the substitute.
+    A cell that is not in the grid stays empty; a star marks one that `with_labels` has filled. The
+    colours go from white (little is stolen) to the colour of the substitute.
 
     Arguments: `rows` of `queen_ref.arena.summarise`, of one profile, pool and policy; `measure`,
     the name of an entry of the rows; `height` in pixels.
@@ -50,7 +50,9 @@ def plot_pareto(rows: Sequence[dict], height: int = 520) -> Figure:
     Down and to the right is better. The smaller, paler markers are the other attacks. Whiskers
     go from the worst seed to the best.
 
-    Arguments: `rows` of `queen_ref.arena.summarise`, of one profile and pool; `height` in pixels.
+    Arguments: `rows` of `queen_ref.arena.summarise`, of one profile and pool, best filled by
+    `with_labels`: else a defence that keeps the label is shown without the thief who reads it;
+    `height` in pixels.
     Errors: `ValueError` if there are no rows.
 
     >>> fig = plot_pareto(rows)
@@ -153,7 +155,7 @@ def _value(row: dict | None, measure: str) -> float | None:
 
 
 def _label(row: dict | None, measure: str) -> str:
-    return "" if row is None else f"{row[measure]:.2f}"
+    return "" if row is None else f"{row[measure]:.2f}" + (FILLED if "from" in row else "")
 
 
 def _whiskers(row: dict, measure: str, color: str) -> dict:

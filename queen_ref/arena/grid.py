@@ -4,12 +4,13 @@ All names, objects and numbers are checked here, before the first cell begins. C
 nothing new are left out, as in the literature:
 
 - no defence x adaptive attacks: there is nothing to adapt to;
+- an attack that needs the defence's codebook where the defence has none;
 - an attack that reads the label alone where the defence keeps it: that is the defence `top1`
   attacked naively, whatever else the answer holds;
 - S4L and smoothing with anything but random queries.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from queen_ref.data.profiles import POOLS, PROFILES, Data
 from queen_ref.defenses.registry import Maker, find, parts_of
 from queen_ref.models import BUILDERS, Builder
 from queen_ref.registry import says
+from queen_ref.training.recipe import Recipe
 
 
 def suits(attack: str | Attack, policy: str, defense: str | Maker) -> bool:
@@ -44,6 +46,8 @@ def suits(attack: str | Attack, policy: str, defense: str | Maker) -> bool:
     attack = ATTACKS.find(attack) if isinstance(attack, str) else attack
     maker = find(defense)
     if attack.adaptive and says(maker, "l1_bound", None) == 0:
+        return False
+    if "codebook" in attack.needs and says(maker, "held", None) is None:
         return False
     if says(attack.method, "reads_label_only", False) and says(maker, "keeps_label", False):
         return False
@@ -64,13 +68,14 @@ def grid(
     data: Data | None = None,
     model: str | Builder | None = None,
     keep: str | Path | None = None,
+    recipe: Mapping[str, object] | None = None,
 ) -> list[Cell]:
     """The cells of a grid, seed by seed: a shared part is trained when its seed begins.
 
     Arguments: `attacks`, `policies` and `defenses` by name, or one's own; `pool`, the profile's
     own by default; `limit`, see `settings_of`; `vary`, pairs of a setting of QUEEN and a value: a
-    cell for each pair, a sweep; `budget`, the profile's by default; `data`, `model` and `keep`, see
-    `queen_ref.arena.run`.
+    cell for each pair, a sweep; `budget`, the profile's by default; `data`, `model`, `keep` and
+    `recipe`, see `queen_ref.arena.run`.
     Errors: `ValueError` for a name that is not known, twice the same, or nothing left to run.
 
     >>> len(grid("cpu", ["naive", "ddae"], ["random"], ["none", "queen"], [0, 1]))
@@ -97,6 +102,7 @@ def grid(
     usual = settings_of(profile, limit)
     budget = None if budget == usual.budget else budget
     network = None if network == usual.victim.model else network
+    training = _not_usual(recipe or {}, usual.sizes.recipe)
     pools = POOLS[profile] if data is None else tuple(data.pools)
     pool = pool or (usual.pool if usual.pool in pools else pools[0])
     check_names("pool", [pool], (*pools, "all"))
@@ -105,7 +111,7 @@ def grid(
     changes: list[tuple[tuple[str, object], ...]] = [(pair,) for pair in vary] or [()]
     for change in changes:
         # A value that QUEEN does not take, or no thief can pay, is said now.
-        settings_of(profile, limit, change, budget, network)
+        settings_of(profile, limit, change, budget, network, training)
     own = Own(
         {one.name: one.thing for one in thieves if one.code},
         {one.name: one.thing for one in rules if one.code},
@@ -120,7 +126,7 @@ def grid(
     cells = [
         Cell(
             profile, pool, attack.name, policy.name, defense.name, seed, limit, change, budget,
-            network, (*_codes(attack, policy, defense), *about), own or None, kept,
+            network, training, (*_codes(attack, policy, defense), *about), own or None, kept,
         )
         for seed in seeds
         for policy in (*rules, *theirs)
@@ -135,6 +141,14 @@ def grid(
     if data is not None:
         check_pool(cells, data)
     return cells
+
+
+def _not_usual(recipe: Mapping[str, object], usual: Recipe) -> tuple[tuple[str, object], ...]:
+    """Pairs of a name and a value, in one order, of what the profile does not have anyway."""
+    if not isinstance(recipe, Mapping):
+        raise ValueError(f'recipe: expected a dict as {{"epochs": 30}}, got {recipe!r}')
+    pairs = sorted(recipe.items())
+    return tuple((name, v) for name, v in pairs if getattr(usual, name, None) != v)
 
 
 def _check_some(what: str, given: object, known: Sequence[str]) -> None:

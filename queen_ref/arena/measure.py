@@ -2,9 +2,10 @@
 
 The thief asks as client "thief", the honest user of a fresh copy as "honest". Accuracy of the
 answers is taken twice: before the attack, and afterwards as the thief's own client, which is
-what a client who has covered that much gets. Where all clients share one ledger, it is also
-taken as new customers with ten questions each, before and after. L1 is taken on what the thief
-really sent, from the softmax of the model that answers.
+what a client who has covered that much gets; `honest` says what one keeps who asks from ten to
+ten thousand questions. Where all clients share one ledger, it is also taken as new customers with
+ten questions each, before and after. L1 is taken on what the thief really sent, from the softmax
+of the model that answers.
 
 Of a defence with `flagged_streams`, a detector, a line says `fired_after`, the number of the query
 that raised the first alarm of any of the thief's accounts, `None` without one, and
@@ -124,6 +125,7 @@ def _run_cell(cell: Cell, cache: Cache, device: str | None) -> dict[str, Any]:
             defense=defense.fresh(),
             pool_labels=data.labels_of(cell.pool),
             clean=lambda images: predict(victim, images),
+            codebook=getattr(defense, "held", None),
         ),
         sizes=settings.sizes,
         seed=cell.seed,
@@ -173,6 +175,9 @@ def _run_cell(cell: Cell, cache: Cache, device: str | None) -> dict[str, Any]:
         line["queen"] = dict(cell.queen)
     if cell.budget is not None:
         line["budget"] = cell.budget
+    if cell.recipe:
+        line["recipe"] = dict(cell.recipe)
+    line["honest"] = shared.honest(cell, defense)
     line["curve"] = {"accuracy": history, "fidelity": faithful}
     noticed = theft.flags + degenerate(line, data.num_classes, len(test[0]), defense)
     line["flags"] = flags(line, noticed, defense.flags)
@@ -198,7 +203,7 @@ def _run_cell(cell: Cell, cache: Cache, device: str | None) -> dict[str, Any]:
 def counted(defense: Defense, accounts: Iterable[str]) -> dict[str, int]:
     """What a defence has counted of a thief, all his accounts together.
 
-    >>> counted(queen, ["nobody", "no one either"])["queries"]
+    >>> counted(queen, ["thief", "thief 2"])["queries"]
     0
     """
     total: dict[str, int] = {}

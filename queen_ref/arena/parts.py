@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from queen_ref.arena.cells import Cell
 from queen_ref.arena.code import code_of, library_code
+from queen_ref.arena.honest import CLIENTS, FEW, honest_accuracy
 from queen_ref.cache import Cache
 from queen_ref.data.profiles import Data, load
 from queen_ref.defenses.adaptive_misinformation import train_misinformation
@@ -117,6 +118,27 @@ class SharedParts:
             if part in asked:
                 parts[part] = getattr(self, part)
         return make(name, self.victim, **parts)
+
+    def honest(self, cell: Cell, defense: Defense) -> dict[str, float]:
+        """What an honest client keeps by the number of his questions, see `arena.honest`.
+
+        The thief has no part in it: it is measured once for all attacks on the cell's defence.
+        """
+        small = cell.profile == "smoke" or cell.limit is not None
+        clients = FEW if small else CLIENTS
+        settings = {
+            "defense": cell.defense,
+            "code": dict(cell.code).get("defense"),
+            "clients": clients,
+            "queen": asdict(self.settings.queen),
+            "victim": self._network(self.settings.victim),
+            "helpers": self._network(self.settings.helpers),
+        }
+
+        def asked() -> dict[str, float]:
+            return honest_accuracy(defense, *self.data.test, clients, cell.seed)
+
+        return self._cached("honest", settings, asked)
 
     def honest_flagged(self, cell: Cell, defense: Any, count: int, length: int) -> int:
         """At how many honest accounts a detector fires: the same for every attack on it."""

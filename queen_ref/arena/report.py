@@ -13,6 +13,7 @@ from statistics import mean, stdev
 from queen_ref.arena.apart import told_apart
 from queen_ref.attacks import ATTACKS, POLICIES
 from queen_ref.defenses import DEFENSES
+from queen_ref.registry import says
 
 MEASURES = (
     "substitute_accuracy",
@@ -24,6 +25,7 @@ MEASURES = (
     "l1",
     "queries",
 )
+FILLED = "*"  # beside a number that `with_labels` took from elsewhere
 CELL = ("profile", "pool", "policy", "attack", "defense")
 
 
@@ -59,9 +61,39 @@ def summarise(lines: Sequence[dict]) -> list[dict]:
         if apart:
             row["apart"] = apart
         rows.append(row)
-    # The file has them as they were done; readers want them as they are always listed.
-    orders = {"policy": [*POLICIES], "attack": [*ATTACKS], "defense": [*DEFENSES]}
-    return sorted(rows, key=lambda row: [_rank(row[name], orders.get(name)) for name in CELL])
+    return sorted(rows, key=_order)
+
+
+def with_labels(rows: Sequence[dict]) -> list[dict]:
+    """The rows, and one of the attack `top1` for each defence that keeps the label.
+
+    The grid has no such cell: what is left of the answers is the labels, whatever the defence did
+    to the rest, so the thief gets what the naive one gets of the defence `top1`. Without this row
+    a defence that keeps the label looks better than it is. What the thief gets is taken from
+    there, `from` says so; what the defence costs is its own naive row's.
+
+    >>> [row["from"] for row in with_labels(rows) if row["defense"] == "mad" and "from" in row][0]
+    'naive x top1'
+    """
+    known = {(*_place(row), row["attack"], row["defense"]): row for row in rows}
+    filled = []
+    for row in rows:
+        place, name = _place(row), row["defense"]
+        labels = known.get((*place, "naive", "top1"))
+        keeps = name in DEFENSES and says(DEFENSES[name], "keeps_label", False)
+        if row["attack"] == "naive" and keeps and labels and (*place, "top1", name) not in known:
+            taken = {
+                word: value
+                for word, value in labels.items()
+                if word.startswith(("substitute_accuracy", "fidelity"))
+                or word in ("seeds", "flags")
+            }
+            filled.append({**row, **taken, "attack": "top1", "from": "naive x top1"})
+    return sorted([*rows, *filled], key=_order)
+
+
+def _place(row: dict) -> tuple[str, ...]:
+    return row["profile"], row["pool"], row["policy"]
 
 
 def to_csv(rows: Sequence[dict]) -> str:
@@ -109,6 +141,12 @@ def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
         if not any(x >= kind and y <= stolen and (x, y) != (kind, stolen) for x, y in points)
     ]
     return sorted(kept, key=lambda index: points[index])
+
+
+def _order(row: dict) -> list[tuple[int, str]]:
+    # The file has them as they were done; readers want them as they are always listed.
+    orders = {"policy": [*POLICIES], "attack": [*ATTACKS], "defense": [*DEFENSES]}
+    return [_rank(row[name], orders.get(name)) for name in CELL]
 
 
 def _rank(name: str, order: Sequence[str] | None) -> tuple[int, str]:

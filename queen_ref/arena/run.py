@@ -7,7 +7,7 @@ time limit no cell is begun that, by what cells like it took, would not end in t
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -125,6 +125,7 @@ def run(
     workers: int = 1,
     cache: str | Path | None = None,
     keep: str | Path | None = None,
+    recipe: Mapping[str, object] | None = None,
 ) -> list[dict]:
     """Measure every attack against every defence that the file `out` does not hold; its lines.
 
@@ -134,7 +135,9 @@ def run(
     the same for every seed, with `data.model` as the victim's network; `model`, another network, a
     name or (shape, num_classes, seed) -> `Victim`; `budget`, queries of a thief, the profile's by
     default; `workers`, processes; `cache`, the folder of trained parts; `keep`, a folder for each
-    cell's substitute, transfer set and curve, see `queen_ref.arena.keep`.
+    cell's substitute, transfer set and curve, see `queen_ref.arena.keep`; `recipe`, what the
+    thief's training has that is not the profile's, as {"epochs": 30, "schedule": "cosine"}, names
+    of `queen_ref.training.Recipe`; a line's `curve` has the accuracy after each epoch.
     Errors: `ValueError` before anything is measured; `RuntimeError` if cells failed, when the
     others are in the file: the same call tries only those again.
 
@@ -151,8 +154,9 @@ def run(
     rules = POLICIES.usual if policies is None else policies
     shields = DEFENSES.usual if defenses is None else defenses
     wanted = grid(
-        profile, thieves, rules, shields, seeds, budget=budget, data=data, model=model, keep=keep
-    )
+        profile, thieves, rules, shields, seeds,
+        budget=budget, data=data, model=model, keep=keep, recipe=recipe,
+    )  # fmt: skip
     # What is missing, or is no victim, is said before any cell.
     images = load(profile, seeds[0]) if data is None else data
     check_before(wanted, images)

@@ -43,13 +43,16 @@ def settings_of(
     queen: Sequence[tuple[str, Any]] = (),
     budget: int | None = None,
     model: str | None = None,
+    recipe: Sequence[tuple[str, Any]] = (),
 ) -> Settings:
     """The settings of "smoke", "cpu" or "gpu".
 
     `limit` cuts the data to so many images and all training to an epoch or two. It tries every
     path of a profile in minutes, on a laptop; its numbers mean nothing. `queen` changes settings
     of the defence: pairs of a name of `QueenConfig` and a value. `budget` is in place of the
-    profile's, `model` in place of the network of the victim and its helpers.
+    profile's, `model` in place of the network of the victim and its helpers. `recipe` changes how
+    the thief trains: pairs of a name of `Recipe` and a value. The literature's Knockoff thief has
+    no weight decay, ours has the victim's.
 
     >>> settings_of("cpu").budget, settings_of("gpu", limit=200).budget
     (1500, 200)
@@ -65,6 +68,12 @@ def settings_of(
     if model is not None:
         victim, helpers = replace(settings.victim, model=model), settings.helpers
         settings = replace(settings, victim=victim, helpers=replace(helpers, model=model))
+    if recipe:
+        sizes = settings.sizes
+        for name, _ in recipe:
+            check_choice("recipe", name, tuple(vars(sizes.recipe)))
+        sizes = replace(sizes, recipe=replace(sizes.recipe, **dict(recipe)))
+        settings = replace(settings, sizes=sizes)
     return replace(settings, queen=replace(settings.queen, **dict(queen)))
 
 
@@ -81,6 +90,7 @@ def as_config(settings: Settings) -> dict:
     del config["device"]
     substitute = settings.sizes.recipe
     del config["sizes"]["recipe"]
+    del config["sizes"]["recovery_steps"]  # in the key of those only whom it decides
     config["sizes"] |= _changes(substitute, SUBSTITUTE, ("model", "epochs", "batch_size", "lr"))
     usual = replace(DEFAULT, model=substitute.model)
     for name in ("victim", "helpers"):
@@ -107,6 +117,7 @@ def _limited(settings: Settings, limit: int) -> Settings:
         shadow_epochs=1,
         table=min(settings.sizes.table, 2_000),
         recovery_epochs=2,
+        recovery_steps=4,
         jbda_seeds=limit // 16,  # two rounds to the budget
     )
     return replace(
@@ -132,6 +143,7 @@ def _smoke() -> Settings:
             shadow_epochs=3,
             table=2_000,
             recovery_epochs=5,
+            recovery_steps=100,
             jbda_seeds=38,
         ),
         victim=Recipe(epochs=5),
@@ -152,6 +164,7 @@ def _cpu() -> Settings:
             shadow_epochs=5,
             table=20_000,
             recovery_epochs=60,
+            recovery_steps=10_000,
             jbda_seeds=94,
         ),
         victim=Recipe(epochs=10),
@@ -171,6 +184,7 @@ def _gpu() -> Settings:
             shadow_nets=20,
             table=1_000_000,
             recovery_epochs=200,
+            recovery_steps=200_000,
             jbda_seeds=1000,
         ),
         victim=victim,

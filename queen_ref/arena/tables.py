@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from queen_ref.arena.report import worst_attacks
+from queen_ref.arena.report import FILLED, worst_attacks
 
 
 def to_markdown(rows: Sequence[dict], measure: str = "substitute_accuracy") -> str:
@@ -38,7 +38,11 @@ def _matrix(rows: Sequence[dict], measure: str) -> str:
         [attack, *(_number(cells.get((attack, name)), measure) for name in defenses)]
         for attack in attacks
     ]
-    return head + "\n" + _table(["attack", *defenses], body)
+    note = (
+        f"\n{FILLED}: the defence keeps the label, so this is its copy of labels: naive x top1.\n"
+    )
+    filled = any("from" in row for row in rows)
+    return head + "\n" + _table(["attack", *defenses], body) + (note if filled else "")
 
 
 def _price(rows: Sequence[dict]) -> str:
@@ -80,7 +84,7 @@ def _kept_apart(rows: Sequence[dict]) -> str:
 def _number(row: dict | None, measure: str) -> str:
     if row is None or measure not in row:
         return ""
-    text = f"{row[measure]:.3f}"
+    text = f"{row[measure]:.3f}" + (FILLED if "from" in row else "")
     return text if row["seeds"] == 1 else f"{text} ± {row[f'{measure}_sd']:.3f}"
 
 

@@ -30,6 +30,7 @@ class PBayes:
 
     needs = ("defense", "clean")
     adaptive = True
+    state_flags = ()  # his copy is shown the very queries, with what the victim nearly said
 
     def __init__(self, knowledge: Knowledge, sizes: Sizes, seed: int = 0):
         self.knowledge, self.sizes, self.seed = knowledge, sizes, seed

@@ -1,46 +1,57 @@
 """D-DAE: a network that undoes the defence (Chen et al., 2023).
 
-The thief copies the defence, feeds it clean answers y he has himself, and trains a small net g
-to go back,
+The thief copies the defence, feeds it clean answers y he has himself, and trains a small net
+(`queen_ref.attacks.recovery_net`) to go back. Where y comes from makes two attacks. D-DAE trains
+shadow nets on his own labelled pool: they answer like a victim, about other classes. D-DAE+ draws
+y around the victim's clean answers (`queen_ref.attacks.dirichlet`), which is a much stronger
+attacker.
 
-    min_g  mean  sum_k | g(y')_k - y_k | .
-
-Where y comes from makes two attacks. D-DAE trains shadow nets on his own labelled pool: they
-answer like a victim, about other classes. D-DAE+ draws y around the victim's clean answers
-(`queen_ref.attacks.dirichlet`), which is a much stronger attacker.
+A defence with a memory answers by what was asked before, so the copy is shown what the real one
+was: the thief's own queries, in his order, from an empty memory; anew for each shadow net, who
+answers in the victim's place. What the victim answered he does not know, so the memory is a
+guess. `ddae-codebook` needs no guess: he holds the codebook of the deployed ModelGuard-S as it
+stands after his queries, as the literature lets him.
 """
+
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from queen_ref.attacks.dirichlet import dirichlet_table
 from queen_ref.attacks.knowledge import Knowledge, Sizes
-from queen_ref.attacks.recovery import simulate
+from queen_ref.attacks.recovery import replay, simulate
+from queen_ref.attacks.recovery_net import apply, train_recovery
 from queen_ref.checks import check_labels
+from queen_ref.defenses.base import Defense
 from queen_ref.metrics import predict
-from queen_ref.models import build, dtype_of, shape_of
-from queen_ref.modes import evaluating
+from queen_ref.models import build, shape_of
 from queen_ref.progress import progress
-from queen_ref.training.cuda_graph import GraphedStep, recorder_for
-from queen_ref.training.fit import batches, fit
+from queen_ref.training.fit import fit
 from queen_ref.training.recipe import Recipe
 
-BATCH = 1024
+GUESSED_STATE = "adaptive attacker guessed the state: his queries, with his shadow nets' answers"
 
 
 class DDAE:
-    """Recovery by a net trained on shadow nets' answers. It needs no query, so it is made once.
+    """Recovery by a net trained on shadow nets' answers.
+
+    Against a defence without a memory it needs no query, so it is made once; else it is made of
+    the queries so far.
 
     >>> recover = DDAE(pool, knowledge, sizes, seed=0)
     >>> labels = recover(queries, answers)
     """
 
-    needs = ("defense", "pool_labels")
+    needs: tuple[str, ...] = ("defense", "pool_labels")
     adaptive = True
+    state_flags: tuple[str, ...] = (GUESSED_STATE,)
+    edition, scaled_by = 2, ("recovery_steps",)  # 1: classes in random order, few steps
 
     def __init__(self, pool: Tensor, knowledge: Knowledge, sizes: Sizes, seed: int = 0):
         self.pool, self.knowledge, self.sizes, self.seed = pool, knowledge, sizes, seed
-        self.net: nn.Module | None = None  # K is known with the first answer
+        self.nets: list[nn.Module] = []  # K is known with the first answer
+        self.net: nn.Module | None = None
 
     @classmethod
     def begin(cls, pool: Tensor, knowledge: Knowledge, sizes: Sizes, seed: int) -> "DDAE":
@@ -54,10 +65,38 @@ class DDAE:
             check_present(len(knowledge.pool_labels.unique()), classes)
 
     def __call__(self, images: Tensor, answers: Tensor) -> Tensor:
-        if self.net is None:
-            table = shadow_table(self.pool, self.knowledge, answers.shape[1], self.sizes, self.seed)
-            self.net = train_recovery(*table, epochs=self.sizes.recovery_epochs, seed=self.seed)
+        knowledge, sizes, seed = self.knowledge, self.sizes, self.seed
+        if not self.nets:
+            self.nets = shadow_nets(self.pool, knowledge, answers.shape[1], sizes, seed)
+        copy_of = self.copies()
+        if self.net is None or copy_of is not None:
+            if copy_of is None:
+                table = pool_table(self.nets, self.pool, knowledge, sizes, seed)
+            else:
+                table = stream_table(self.nets, images, copy_of, sizes)
+            self.net = trained(table, sizes, seed)
         return apply(self.net, answers)
+
+    def copies(self) -> Callable[[], Defense] | None:
+        """What makes the copies that are shown the queries; `None`: their order does not matter."""
+        defense = self.knowledge.defense
+        return defense.fresh if defense is not None and defense.stateful else None
+
+
+class DDAECodebook(DDAE):
+    """D-DAE by one who holds the codebook of the ModelGuard-S that answered him.
+
+    >>> labels = DDAECodebook(pool, knowledge, sizes, seed=0)(queries, answers)  # doctest: +SKIP
+    """
+
+    needs = ("defense", "pool_labels", "codebook")
+    flags = ("his copy holds the codebook of the deployed defence",)
+    state_flags = ()
+    on_request = True
+
+    def copies(self) -> Callable[[], Defense] | None:
+        """Each with the codebook as it stands."""
+        return self.knowledge.codebook
 
 
 class DDAEPlus:
@@ -68,6 +107,8 @@ class DDAEPlus:
 
     needs = ("defense", "clean")
     adaptive = True
+    state_flags = ()  # his copy is shown the very queries, with what the victim nearly said
+    edition, scaled_by = 2, ("recovery_steps",)
 
     def __init__(self, knowledge: Knowledge, sizes: Sizes, seed: int = 0):
         self.knowledge, self.sizes, self.seed = knowledge, sizes, seed
@@ -79,51 +120,101 @@ class DDAEPlus:
 
     def __call__(self, images: Tensor, answers: Tensor) -> Tensor:
         table = dirichlet_table(images, self.knowledge, self.sizes, self.seed)
-        net = train_recovery(*table, epochs=self.sizes.recovery_epochs, seed=self.seed)
-        return apply(net, answers)
+        return apply(trained(table, self.sizes, self.seed), answers)
+
+
+def trained(table: tuple[Tensor, Tensor], sizes: Sizes, seed: int) -> nn.Module:
+    """The recovery net for a table of clean and perturbed answers, as long as the thief can pay.
+
+    >>> net = trained((clean, perturbed), sizes, seed=0)
+    """
+    return train_recovery(*table, sizes.recovery_epochs, seed, sizes.recovery_steps)
 
 
 def shadow_table(
     pool: Tensor, knowledge: Knowledge, num_classes: int, sizes: Sizes, seed: int = 0
 ) -> tuple[Tensor, Tensor]:
-    """Clean and perturbed answers (T, K) of `shadow_nets` small CNNs, at most `table` rows.
-
-    Every net learns K = `num_classes` classes drawn from the pool's own, in random order, and
-    answers about images drawn from the whole pool: known and strange ones, as a victim's
-    queries are. A pool with exactly K classes leaves no subset to draw: each net then learns
-    all of them, in a random order of its own, on a random half of the pool.
-    Errors: `ValueError` for a pool with fewer than K classes.
+    """Clean and perturbed answers (T, K) of `shadow_nets` and `pool_table`, one after the other.
 
     >>> clean, perturbed = shadow_table(pool, knowledge, 10, Sizes(shadow_nets=5))
+    """
+    nets = shadow_nets(pool, knowledge, num_classes, sizes, seed)
+    return pool_table(nets, pool, knowledge, sizes, seed)
+
+
+def shadow_nets(
+    pool: Tensor, knowledge: Knowledge, num_classes: int, sizes: Sizes, seed: int = 0
+) -> list[nn.Module]:
+    """Small CNNs that answer about K = `num_classes` classes, as many as `sizes` says.
+
+    Every net learns K classes drawn from the pool's own, in random order. A pool with exactly K
+    classes leaves nothing to draw: its classes are taken for the API's, in their own order, and
+    each net learns all of them on a random half of the pool. An order of its own would set the
+    label of a simulated answer against the image, and a defence that looks at images would answer
+    what the real one never does.
+    Errors: `ValueError` for a pool with fewer than K classes.
+
+    >>> nets = shadow_nets(pool, knowledge, 10, Sizes(shadow_nets=5))
     """
     if knowledge.pool_labels is None or knowledge.defense is None:
         raise ValueError("knowledge: expected pool_labels and a copy of the defense")
     check_labels(knowledge.pool_labels, len(pool))
     labels = knowledge.pool_labels.to(pool.device)
-    present = labels.unique()
+    present = labels.unique()  # in ascending order
     check_present(len(present), num_classes)
     recipe = Recipe(epochs=sizes.shadow_epochs)
     generator = torch.Generator().manual_seed(int(seed))
-    share = min(len(pool), max(1, sizes.table // sizes.shadow_nets))
-    answers, rows = [], []
+    nets: list[nn.Module] = []
     for number in progress(range(sizes.shadow_nets), desc="shadow nets"):
-        order = torch.randperm(len(present), generator=generator)[:num_classes]
-        chosen = present[order.to(present.device)]  # class j of the net is chosen[j]
         if len(present) == num_classes:
-            half = (len(pool) + 1) // 2
+            chosen, half = present, (len(pool) + 1) // 2
             own = torch.randperm(len(pool), generator=generator)[:half].to(pool.device)
         else:
+            order = torch.randperm(len(present), generator=generator)[:num_classes]
+            chosen = present[order.to(present.device)]  # class j of the net is chosen[j]
             own = torch.isin(labels, chosen).nonzero().flatten()
         targets = (labels[own][:, None] == chosen).long().argmax(1)
         model_seed = 1000 * (int(seed) + 1) + number
         net = build(recipe.model, shape_of(pool), num_classes, seed=model_seed)
         net = net.to(pool.device, pool.dtype)
         fit(net, pool[own], targets, recipe, seed=model_seed, desc="shadow net")
-        asked = torch.randperm(len(pool), generator=generator)[:share].to(pool.device)
-        answers.append(predict(net, pool[asked]))
-        rows.append(asked)
-    clean = torch.cat(answers)
+        nets.append(net)
+    return nets
+
+
+def pool_table(
+    nets: Sequence[nn.Module], pool: Tensor, knowledge: Knowledge, sizes: Sizes, seed: int = 0
+) -> tuple[Tensor, Tensor]:
+    """Clean and perturbed answers (T, K), at most `table` rows, for a defence without a memory.
+
+    Each net answers about images drawn from the whole pool: known and strange ones, as a victim's
+    queries are.
+
+    >>> clean, perturbed = pool_table(nets, pool, knowledge, sizes)     # doctest: +SKIP
+    """
+    if knowledge.defense is None:
+        raise ValueError("knowledge: expected a copy of the defense")
+    share = min(len(pool), max(1, sizes.table // len(nets)))
+    generator = torch.Generator().manual_seed(int(seed))
+    rows = [torch.randperm(len(pool), generator=generator)[:share].to(pool.device) for _ in nets]
+    clean = torch.cat([predict(net, pool[asked]) for net, asked in zip(nets, rows, strict=True)])
     return clean, simulate(knowledge.defense, pool, torch.cat(rows), clean)
+
+
+def stream_table(
+    nets: Sequence[nn.Module], queries: Tensor, copy_of: Callable[[], Defense], sizes: Sizes
+) -> tuple[Tensor, Tensor]:
+    """Clean and perturbed answers (T, K), at most `table` rows, for a defence with a memory.
+
+    For each net a copy of its own sees the queries (N, C, H, W) in their order; where the table is
+    small, the first of them.
+
+    >>> clean, perturbed = stream_table(nets, queries, queen.fresh, sizes)      # doctest: +SKIP
+    """
+    asked = queries[: max(2, sizes.table // len(nets))]
+    rows = torch.arange(len(asked), device=asked.device)
+    clean = [predict(net, asked) for net in nets]
+    return torch.cat(clean), torch.cat([replay(copy_of(), asked, rows, y) for y in clean])
 
 
 def check_present(present: int, num_classes: int) -> None:
@@ -137,69 +228,3 @@ def check_present(present: int, num_classes: int) -> None:
         raise ValueError(
             f"pool_labels: expected at least the API's {num_classes} classes, got {present}"
         )
-
-
-def recovery_net(num_classes: int, seed: int = 0) -> nn.Sequential:
-    """K -> h1 -> h2 -> K with batch norm, LeakyReLU(0.2) and a softmax: rows of the simplex.
-
-    (128, 64) for 10 classes, (1024, 512) for 100, (2048, 1024) for 200; what lies between takes
-    the nearest in ratio.
-
-    >>> recovery_net(10)(torch.rand(4, 10)).shape           # each row a probability
-    torch.Size([4, 10])
-    """
-    width = 128 if num_classes <= 31 else 1024 if num_classes <= 141 else 2048
-    with torch.random.fork_rng(devices=[]):
-        torch.random.default_generator.manual_seed(int(seed))
-        return nn.Sequential(
-            *_block(num_classes, width),
-            *_block(width, width // 2),
-            nn.Linear(width // 2, num_classes),
-            nn.Softmax(dim=1),
-        )
-
-
-def train_recovery(clean: Tensor, perturbed: Tensor, epochs: int = 200, seed: int = 0) -> nn.Module:
-    """The net g fitted to a table of clean and perturbed answers, both (T, K), T >= 2.
-
-    SGD, learning rate 0.01 halved once half-way, momentum 0.9, weight decay 1e-4, batches of
-    1024, L1 loss.
-
-    >>> net = train_recovery(clean, perturbed, epochs=60)
-    """
-    net = recovery_net(clean.shape[1], seed).to(clean)
-    optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4)
-    halve = torch.optim.lr_scheduler.StepLR(optimizer, max(1, epochs // 2), gamma=0.5)
-    shuffle = torch.Generator().manual_seed(int(seed))
-
-    def step(given: Tensor, wanted: Tensor) -> None:
-        loss = (net(given) - wanted).abs().sum(1).mean()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-
-    recorder = recorder_for(clean.device)
-    graphed = GraphedStep(step, recorder) if recorder is not None else None
-    take_step = graphed or step
-    net.train()
-    for _ in progress(range(epochs), desc="recovery net"):
-        for rows in batches(len(clean), BATCH, shuffle, clean.device):
-            take_step(perturbed[rows], clean[rows])
-        rates = halve.get_last_lr()
-        halve.step()
-        if graphed is not None and halve.get_last_lr() != rates:
-            optimizer.zero_grad()
-            graphed.forget()
-    return net.eval()
-
-
-@torch.no_grad()
-def apply(net: nn.Module, answers: Tensor) -> Tensor:
-    """g(y') for answers (N, K), in batches, in the dtype of g."""
-    answers = answers.to(dtype_of(net, answers.dtype))
-    with evaluating(net):
-        return torch.cat([net(part) for part in answers.split(8 * BATCH)])
-
-
-def _block(inputs: int, outputs: int) -> tuple[nn.Module, ...]:
-    return nn.Linear(inputs, outputs), nn.BatchNorm1d(outputs), nn.LeakyReLU(0.2)

@@ -10,7 +10,6 @@ from queen_ref.attacks.registry import Attack
 from queen_ref.attacks.training import is_finite, near_chance
 from queen_ref.metrics import agreement, predict
 
-NO_STATE = "adaptive attacker could not simulate the state"
 KNOWS_CLEAN = "attacker knows the victim's clean answers"
 DIVERGED = "the substitute's training diverged: its weights are not finite"
 LEARNED_NOTHING = "substitute near chance on its own training images"
@@ -23,8 +22,10 @@ def flags_of(attack: Attack, knowledge: Knowledge) -> list[str]:
     ['more queries sent than the nominal budget']
     """
     flags = list(attack.flags)
-    if attack.adaptive and knowledge.defense is not None and knowledge.defense.stateful:
-        flags.append(NO_STATE)
+    if attack.adaptive and knowledge.defense is not None:
+        if knowledge.defense.stateful:
+            flags += attack.state_flags
+        flags += getattr(knowledge.defense, "copy_flags", ())
     if "clean" in attack.needs:
         flags.append(KNOWS_CLEAN)
     return flags

@@ -1,5 +1,6 @@
 """What a thief knows beside the API, and what he can afford."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -16,8 +17,9 @@ class Knowledge:
 
     Arguments: `defense`, a copy whose `simulate` he may call (its `fresh()` is used, so no
     memory is touched); `pool_labels` (N,), the pool's own labels; `clean`, images -> the
-    victim's softmax *without* the defence. Whoever has `clean` hardly needs to steal:
-    D-DAE+ and p-Bayes are upper bounds for a thief, not thieves one should expect.
+    victim's softmax *without* the defence; `codebook`, gives a copy of the deployed ModelGuard-S
+    with its codebook as it stands then, as `ModelGuardS.held` does. Whoever has `clean` hardly
+    needs to steal: D-DAE+ and p-Bayes are upper bounds for a thief, not thieves one should expect.
 
     >>> knowledge = Knowledge(defense=rounding, pool_labels=data.pool_labels["mnist"])
     """
@@ -25,6 +27,7 @@ class Knowledge:
     defense: Defense | None = None
     pool_labels: Tensor | None = None
     clean: Model | None = None
+    codebook: Callable[[], Defense] | None = None
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,8 @@ class Sizes:
 
     Arguments: `recipe` of the substitute; `shadow_nets` and `shadow_epochs` of D-DAE; `table`,
     the most pairs of (clean, perturbed) answers, and `per_query`, how many of them one query
-    gives (D-DAE+, p-Bayes); `recovery_epochs` of D-DAE's net; `jbda_seeds`, the pool images JBDA
+    gives (D-DAE+, p-Bayes); `recovery_epochs` of D-DAE's net at least and `recovery_steps` at most:
+    between them it stops where its loss has stopped falling; `jbda_seeds`, the pool images JBDA
     starts with, times four a round; `query_batch`, images per call of the API.
 
     >>> Sizes(table=20_000, recovery_epochs=60).recipe.batch_size
@@ -46,6 +50,7 @@ class Sizes:
     table: int = 1_000_000
     recovery_epochs: int = 200
     per_query: int = 20
+    recovery_steps: int = 200_000
     jbda_seeds: int = 1000
     query_batch: int = 128
 

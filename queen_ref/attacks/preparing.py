@@ -46,7 +46,8 @@ def check_attack(
         check_square(pool)
     for part in attack.needs:
         if getattr(knowledge, part) is None:
-            what = {"defense": "a copy of the defense", "clean": "the clean answers"}
+            what = {"defense": "a copy of the defense", "clean": "the clean answers",
+                    "codebook": "the codebook that answered"}  # fmt: skip
             raise ValueError(f"knowledge: expected {what.get(part, part)} for {attack.name}")
     if "pool_labels" in attack.needs and knowledge.pool_labels is not None:
         check_labels(knowledge.pool_labels, len(pool))

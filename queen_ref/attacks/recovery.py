@@ -10,6 +10,11 @@ way back. What a recovery is stands on it, and each of these may be missing:
 - `adaptive`: it simulates the defence, so that without one it has nothing to do;
 - `policies`: names of those that it suits; `None`: all;
 - `flags`: what a reader of the result must know;
+- `state_flags`: the same where the defence has a memory; by default that an adaptive one could
+  not simulate it, () for one whose copy is shown the queries as they came;
+- `edition`: a number that stands in a cell's key; a change of the method raises it, so that what
+  was recorded of the old one is not taken for the new one's;
+- `scaled_by`: those names of `Sizes` that stand in the key of its cells only;
 - `reads_label_only`: where a defence keeps the label, it says nothing new;
 - `begin(pool, knowledge, sizes, seed)`: the recovery at work, for one that needs something;
 - `check(knowledge, classes)`: raises `ValueError`, before the first query, for what cannot work;
@@ -54,7 +59,6 @@ class Top1Label:
 top1 = Top1Label()
 
 
-@torch.no_grad()
 def simulate(
     defense: Defense, images: Tensor, rows: Tensor, clean: Tensor, batch_size: int = 512
 ) -> Tensor:
@@ -66,6 +70,16 @@ def simulate(
 
     >>> perturbed = simulate(rounding, queries, torch.arange(len(queries)), clean)
     """
-    copy = defense.fresh()
+    return replay(defense.fresh(), images, rows, clean, batch_size)
+
+
+@torch.no_grad()
+def replay(
+    copy: Defense, images: Tensor, rows: Tensor, clean: Tensor, batch_size: int = 512
+) -> Tensor:
+    """What this very copy answers next, with the memory that it has and keeps: (T, K).
+
+    >>> perturbed = replay(rounding, queries, torch.arange(len(queries)), clean)
+    """
     parts = zip(rows.split(batch_size), clean.split(batch_size), strict=True)
     return torch.cat([copy.simulate(images[part], probs) for part, probs in parts]).to(clean)

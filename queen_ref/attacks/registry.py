@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from queen_ref.attacks.ask_twice import AskTwice
 from queen_ref.attacks.bayes import PBayes
 from queen_ref.attacks.data_free import DataFreePolicy
-from queen_ref.attacks.ddae import DDAE, DDAEPlus
+from queen_ref.attacks.ddae import DDAE, DDAECodebook, DDAEPlus
 from queen_ref.attacks.drop import Drop
 from queen_ref.attacks.early import Early
 from queen_ref.attacks.entropy import EntropyPolicy
@@ -32,7 +32,9 @@ from queen_ref.attacks.zero import Zero
 from queen_ref.checks import check_choice
 from queen_ref.registry import Registry, label_of, says
 
-KNOWN = ("defense", "pool_labels", "clean")  # what a recovery may need, fields of `Knowledge`
+# What a recovery may need, fields of `Knowledge`.
+KNOWN = ("defense", "pool_labels", "clean", "codebook")
+NO_STATE = "adaptive attacker could not simulate the state"
 
 POLICIES: Registry[Policy] = Registry(
     "policy",
@@ -55,6 +57,7 @@ RECOVERIES: Registry[Any] = Registry(
         "smoothing": Smoothing(),
         "ddae": DDAE,
         "ddae+": DDAEPlus,
+        "ddae-codebook": DDAECodebook,
         "bayes": PBayes,
         "drop": Drop(),
         "zero": Zero(),
@@ -130,6 +133,12 @@ class Attack:
         return tuple(says(self.method, "flags", ()))
 
     @property
+    def state_flags(self) -> tuple[str, ...]:
+        """What a reader of its results must know where the defence has a memory."""
+        usual = (NO_STATE,) if self.adaptive else ()
+        return tuple(says(self.method, "state_flags", usual))
+
+    @property
     def on_request(self) -> bool:
         """Whether "all" leaves it out."""
         parts = [self.method, TRAININGS[self.training], POLICIES.get(self.policy or "")]
@@ -156,6 +165,7 @@ ATTACKS: Registry[Attack] = Registry(
         "smoothing": Attack("smoothing"),
         "ddae": Attack("ddae"),
         "ddae+": Attack("ddae+"),
+        "ddae-codebook": Attack("ddae-codebook"),
         "bayes": Attack("bayes"),
         "drop": Attack("drop"),
         "zero": Attack("zero"),

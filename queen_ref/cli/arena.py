@@ -67,6 +67,11 @@ def run_arena(
     weights: Annotated[
         Path | None, Option(help="File of torchvision's that --model begins with")
     ] = None,
+    epochs: Annotated[int | None, Option(help="Of the thief's training [the profile's]")] = None,
+    schedule: Annotated[
+        str, Option(help="Of his learning rate: constant, step or cosine [the profile's]")
+    ] = "",
+    weight_decay: Annotated[float | None, Option(help="Of his training [the profile's]")] = None,
     keep: Annotated[
         Path | None, Option(help="Folder for each cell's substitute, transfer set and curve")
     ] = None,
@@ -96,6 +101,7 @@ def run_arena(
     if weights and not model:
         raise ValueError("weights: expected --model beside it, the network that they belong to")
     network = Pretrained(model, weights.absolute()) if weights else model or None
+    given = {"epochs": epochs, "schedule": schedule, "weight_decay": weight_decay}
     cells = grid(
         profile,
         _names(attacks, ATTACKS),
@@ -108,6 +114,7 @@ def run_arena(
         budget=budget,
         model=network,
         keep=keep,
+        recipe={name: value for name, value in given.items() if value not in (None, "")},
     )
     _check_data(profile, engine, data_root, download)
     results = Results(out)

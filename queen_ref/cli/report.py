@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from queen_ref.arena.figures import plot_heat_map, plot_pareto
-from queen_ref.arena.report import summarise, to_csv
+from queen_ref.arena.report import summarise, to_csv, with_labels
 from queen_ref.arena.results import read
 from queen_ref.arena.tables import to_markdown
 from queen_ref.cli.options import Argument, Option
@@ -32,10 +32,11 @@ def run_report(
         raise ValueError("csv: expected --csv or --out, got both; --out writes the CSV too")
     rows = summarise(read(results))
     if out is None:
-        text = to_csv(rows) if csv else to_markdown(rows)
+        text = to_csv(rows) if csv else to_markdown(with_labels(rows))
         print(shown(text, getattr(sys.stdout, "encoding", None)), end="")
         return 0
-    pages = {"report.md": to_markdown(rows), "report.csv": to_csv(rows), **_figures(rows)}
+    whole = with_labels(rows)
+    pages = {"report.md": to_markdown(whole), "report.csv": to_csv(rows), **_figures(whole)}
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name, text in pages.items():

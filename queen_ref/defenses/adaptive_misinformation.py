@@ -32,6 +32,7 @@ class AdaptiveMisinformation(Defense):
 
     name = "am"
     flags = ("answers come from an outlier-exposed victim, fidelity is to the plain one",)
+    copy_flags = ("his copy holds the defender's own misinformation model",)
 
     def __init__(self, victim: Model, misinformation: nn.Module, tau: float = 0.7):
         super().__init__(victim)

@@ -25,7 +25,9 @@ class Defense(ABC):
     - `l1_bound`: ``sum_k |y_k - y'_k|`` is never above it; `None`: no promise;
     - `keeps_label`: the likeliest class stays the likeliest;
     - `stateful`: answers depend on earlier queries;
-    - `flags`: what a reader of a result must know.
+    - `flags`: what a reader of a result must know;
+    - `copy_flags`: what a thief's copy of it holds that no thief could have: a reader of an
+      adaptive attack must know it.
 
     Arguments: `victim`. Every answer is given in eval mode, and the victim's own is put back.
     Errors: `ValueError` for a victim that lacks one of the methods in `asks_victim`, and at the
@@ -42,6 +44,7 @@ class Defense(ABC):
     keeps_label: bool = False
     stateful: bool = False
     flags: tuple[str, ...] = ()
+    copy_flags: tuple[str, ...] = ()
     asks_victim: tuple[str, ...] = ("__call__",)
     _tried = False  # whether the victim has shown that it answers logits
     _heard = False  # whether the defence has shown that it answers as promised

@@ -40,6 +40,7 @@ class MAD(Defense):
 
     name = "mad"
     keeps_label = True
+    copy_flags = ("his copy holds the defender's own proxy",)
 
     def __init__(
         self,

@@ -80,6 +80,15 @@ class ModelGuardS(Defense):
     def fresh(self) -> "ModelGuardS":
         return ModelGuardS(self.victim, self.epsilon)
 
+    def held(self) -> "ModelGuardS":
+        """A copy with the codebook as it stands: what the literature's attacker holds.
+
+        >>> copy = ModelGuardS(victim).held()       # what it is asked goes into its own codebook
+        """
+        copy = self.fresh()
+        copy.codebook = self.codebook  # a tensor that nobody changes: a longer one replaces it
+        return copy
+
     def report(self, client: str = "default") -> dict[str, int]:
         book = self.codebook
         return {"codewords": 0 if book is None else len(book)}

@@ -47,7 +47,7 @@ class QueenConfig:
     map_layers: int | None = None  # None: as many as it takes to come down to 2
     map_step_down: int = 4  # each layer's width is divided by this
     map_temperature: float = 0.07
-    map_normalize: bool = True  # False: the authors' loss on un-normalised vectors
+    map_normalize: bool = False  # True: points of length one in the loss, as SupCon has it
     map_optimizer: str = "adam"  # "adam" | "sgd" (the authors)
     map_lr: float = 3e-3
     map_epochs: int = 60

@@ -52,6 +52,7 @@ class Queen(Defense):
 
     # No bound on L1, and a reversed answer has another label: as `Defense` says by default.
     stateful = True
+    copy_flags = ("his copy holds the defender's own map and shadows",)
     asks_victim = ("features", "head")
     victim: Victim
 

@@ -12,6 +12,7 @@ import reference
 import yaml
 
 import queen_ref as qr
+from benchmarks.maps import MAPS
 
 ROOT = Path(__file__).resolve().parents[2]
 BOOK = ROOT / "book"
@@ -89,6 +90,14 @@ def test_recorded_departures_are_complete():
         for row, columns in rows.items():
             for column, values in columns.items():
                 assert len(values) == len(record["seeds"]), f"{name}, {row}, {column}"
+
+
+def test_recorded_maps_are_those_of_the_program():
+    record = (BOOK / "results" / "maps.jsonl").read_text().splitlines()
+    lines = [json.loads(text) for text in record]
+    seeds = sorted({line["seed"] for line in lines})
+    measured = sorted((line["map"], line["seed"]) for line in lines)
+    assert measured == sorted((name, seed) for name in MAPS for seed in seeds)
 
 
 def test_no_number_on_the_departures_page_is_typed_by_hand():

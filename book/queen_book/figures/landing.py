@@ -9,6 +9,7 @@ from queen_ref import plots
 
 NAMES = {
     "none": "no defence",
+    "none-oe": "no defence, outlier-exposed",
     **TITLES,
     "mad": "MAD",  # in the arena always with argmax
     "grad2": "GRAD²",
@@ -19,6 +20,7 @@ NAMES = {
     "queen": "QUEEN",  # all of it, not only its reversed answer
     "queen-exact": "QUEEN, exact",
     "queen-strict": "QUEEN, strict",
+    "queen-strict-exact": "QUEEN, strict and exact",
     "queen-shared": "QUEEN, strict, one ledger",
     "queen-authors": "QUEEN, the authors' settings",
 }
@@ -29,6 +31,7 @@ THIEVES = {
     "smoothing": "asks thrice (smoothing)",
     "ddae": "undoes the defence (D-DAE)",
     "ddae+": "the same, knows all (D-DAE+)",
+    "ddae-codebook": "the same, has the codebook",
     "bayes": "looks it up, knows all (p-Bayes)",
     "drop": "drops unsure answers",
     "zero": "reads the zero",

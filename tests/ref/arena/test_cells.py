@@ -22,10 +22,11 @@ def test_every_field_of_a_cell_decides_its_key():
             {"queen": (("threshold", 0.1),)},
             {"budget": 100},
             {"model": "resnet18"},
+            {"recipe": (("weight_decay", 0.0),)},
             {"code": (("defense", "abc"),)},
         )
     ]
-    assert len({cell.key for cell in [CELL, *others]}) == 12
+    assert len({cell.key for cell in [CELL, *others]}) == 13
     assert CELL.key == replace(CELL).key
 
 
@@ -42,3 +43,10 @@ def test_a_cell_that_knows_its_key_is_still_the_same_cell():
     assert cell.settings is cell.settings and cell.settings.queen.threshold == 0.1
     assert cell == replace(cell) == pickle.loads(pickle.dumps(cell))
     assert hash(cell) == hash(replace(cell)) and asdict(cell) == asdict(replace(cell))
+
+
+def test_an_attack_that_was_changed_has_another_key_and_the_others_have_not():
+    preset = replace(CELL, attack="ddae", defense="queen").config["preset"]
+    assert preset["edition"] == 2 and preset["recovery_steps"] == 100
+    assert CELL.config["preset"] == {"recovery": "none", "training": "plain"}
+    assert "recovery_steps" not in CELL.config["settings"]["sizes"]

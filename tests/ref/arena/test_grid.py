@@ -55,6 +55,10 @@ def test_the_defences_that_keep_the_label_are_those_that_promise_it():
         ({"profile": "tpu"}, "profile"),
         ({"pool": "emnist"}, "pool"),
         ({"attacks": ["ddae"], "defenses": ["none"]}, "none does"),
+        ({"attacks": ["ddae-codebook"]}, "none does"),
+        ({"recipe": {"epoch": 3}}, "recipe: expected one of"),
+        ({"recipe": {"epochs": 0}}, "epochs: expected"),
+        ({"recipe": "cosine"}, "recipe: expected a dict"),
     ],
 )
 def test_a_grid_that_is_not_one_is_refused(change, message):
@@ -68,3 +72,26 @@ def test_a_grid_that_is_not_one_is_refused(change, message):
 @pytest.mark.parametrize("profile", ["smoke", "cpu"])
 def test_the_pools_of_a_profile_are_those_that_it_loads(profile):
     assert POOLS[profile] == tuple(load(profile).pools)
+
+
+def test_a_recipe_is_in_the_key_where_it_is_not_the_profiles():
+    def cells(**recipe):
+        return grid("cpu", ["naive"], ["random"], ["queen"], [0], recipe=recipe)
+
+    (usual,), (same,) = cells(), cells(epochs=8, schedule="step", weight_decay=5e-4)
+    assert same == usual and same.key == usual.key
+    changes = [{"epochs": n, "schedule": s} for n in (8, 30) for s in ("constant", "cosine")]
+    many = [cells(**change)[0] for change in [*changes, {"weight_decay": 0.0}]]
+    assert len({cell.key for cell in [usual, *many]}) == 6
+    recipe = many[-2].settings.sizes.recipe
+    assert (recipe.epochs, recipe.schedule, recipe.batch_size) == (30, "cosine", 32)
+    assert many[-2].settings.victim == usual.settings.victim
+    assert many[-2].name.endswith("seed 0, epochs 30, schedule cosine")
+
+
+def test_the_exact_queen_of_the_grid_is_no_copy_of_the_usual_one():
+    # "queen-exact" repeats "queen" where nothing is reversed; the strict one reverses.
+    assert "queen-exact" in DEFENSES and "queen-exact" not in DEFENSES.usual
+    settings = DEFENSES["queen-strict-exact"].keywords
+    assert settings == {**DEFENSES["queen-strict"].keywords, "method": "exact"}
+    assert {"queen", "queen-strict", "queen-strict-exact"} <= set(DEFENSES.usual)

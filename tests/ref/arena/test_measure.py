@@ -10,6 +10,8 @@ from results import CELL
 
 from queen_ref.arena import Cache, measure, run_cell
 from queen_ref.arena.measure import caught_by, counted, degenerate
+from queen_ref.attacks.ddae import GUESSED_STATE
+from queen_ref.attacks.registry import NO_STATE
 from queen_ref.defenses import DADD, NoDefense
 from queen_ref.queen import Queen
 
@@ -17,7 +19,7 @@ OUTSIDE = {
     "attack", "policy", "defense", "seed", "profile", "substitute_accuracy",
     "substitute_accuracy_best", "fidelity", "protected_accuracy", "protected_accuracy_after",
     "l1", "queries", "counters", "seconds", "device", "flags", "key", "config", "versions", "git",
-    "curve",
+    "curve", "honest",
 }  # fmt: skip
 
 
@@ -35,7 +37,9 @@ def test_a_line_says_all_that_outside_tools_rely_on(queen_line):
     assert curve["fidelity"][-1] == queen_line["fidelity"]
     assert queen_line["substitute_accuracy_best"] >= queen_line["substitute_accuracy"]
     assert {"queries", "recovery", "training", "evaluation", "total"} <= set(queen_line["seconds"])
-    assert "adaptive attacker could not simulate the state" in queen_line["flags"]
+    # It was a D-DAE: his copy is the defender's, its memory his guess.
+    assert GUESSED_STATE in queen_line["flags"] and NO_STATE not in queen_line["flags"]
+    assert Queen.copy_flags[0] in queen_line["flags"]
 
 
 def test_the_same_cell_gives_the_same_numbers_from_cached_parts(queen_line, parts):
@@ -52,6 +56,7 @@ def test_an_undefended_victim_answers_truthfully(parts):
     assert found["l1"] == 0 and found["counters"] == {}
     assert found["protected_accuracy"] == found["protected_accuracy_after"]
     assert found["protected_accuracy"] == found["victim_accuracy"]
+    assert set(found["honest"].values()) == {found["protected_accuracy"]}
 
 
 def test_a_trial_takes_few_images_and_its_line_says_that_it_is_no_result(parts):
@@ -65,6 +70,8 @@ def test_a_changed_setting_reaches_the_defence_and_the_line(parts):
     eager = run_cell(replace(CELL, defense="queen", queen=(("threshold", 0.0),)), Cache(parts))
     assert eager["queen"] == {"threshold": 0.0}
     assert eager["counters"]["reversed"] > 0  # 55 to 79 of 150 with 10 seeds
+    assert list(eager["honest"]) == ["10", "30", "100", "300", "1000"]
+    assert eager["honest"]["1000"] < eager["honest"]["10"] <= 1
     assert eager["config"]["settings"]["queen"]["threshold"] == 0.0
 
 

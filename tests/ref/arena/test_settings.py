@@ -9,6 +9,7 @@ import pytest
 from queen_ref.arena import Cell, settings_of
 from queen_ref.arena.settings import as_config
 from queen_ref.data.profiles import PROFILES, load
+from queen_ref.registry import says
 from queen_ref.training import SUBSTITUTE
 
 RESULTS = Path(__file__).resolve().parents[3] / "book" / "results"
@@ -21,6 +22,9 @@ def test_what_was_recorded_keeps_its_key_and_its_settings(name):
         queen = tuple(line.get("queen", {}).items())
         names = ("profile", "pool", "attack", "policy", "defense", "seed")
         cell = Cell(*(line[name] for name in names), line.get("limit"), queen)
+        if says(cell.the_attack.method, "edition", None) != line["config"]["preset"].get("edition"):
+            assert cell.key != line["key"]  # the attack is another by now, and measured anew
+            continue
         assert json.loads(json.dumps(cell.config)) == line["config"]
         assert cell.key == line["key"]
 

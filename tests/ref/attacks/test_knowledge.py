@@ -11,6 +11,7 @@ from queen_ref.attacks import Sizes
         {"table": 1},
         {"shadow_nets": 0},
         {"recovery_epochs": 2.5},
+        {"recovery_steps": 0},
         {"per_query": "many"},
         {"jbda_seeds": True},
         {"recipe": 30},

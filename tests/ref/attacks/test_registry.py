@@ -7,8 +7,8 @@ from thief import BUDGET, POOL, TINY, Blur, everything, flags, victim_of
 import queen_ref as qr
 from queen_ref.attacks import ATTACKS, POLICIES, Attack, register, register_policy, steal
 from queen_ref.attacks.attack import worth
-from queen_ref.attacks.flags import KNOWS_CLEAN, NO_STATE
-from queen_ref.attacks.registry import RECOVERIES, check_policy
+from queen_ref.attacks.flags import KNOWS_CLEAN
+from queen_ref.attacks.registry import NO_STATE, RECOVERIES, check_policy
 from queen_ref.attacks.smoothing import MORE_QUERIES
 
 
@@ -83,7 +83,7 @@ def test_a_name_is_as_good():
 @pytest.mark.parametrize("name", RECOVERIES)
 def test_every_recovery_of_the_package_says_only_what_is_known(name):
     attack = Attack(name)
-    assert set(attack.needs) <= {"defense", "pool_labels", "clean"}
+    assert set(attack.needs) <= {"defense", "pool_labels", "clean", "codebook"}
     assert attack.adaptive == ("defense" in attack.needs)
     assert attack.suits("random") and attack.suits("jbda-tr") == (name != "smoothing")
 

@@ -37,6 +37,9 @@ from queen_ref.cli import main
         ("--defenses queen --vary threshold=low", "vary: expected threshold=A,B"),
         ("--defenses queen --vary threshold=-1", "threshold: expected"),
         ("--defenses none,queen --vary threshold=0.1", "vary: expected defenses"),
+        ("--epochs 0", "epochs: expected"),
+        ("--schedule linear", "schedule: expected one of"),
+        ("--weight-decay -1", "weight_decay: expected"),
     ],
 )
 def test_a_wrong_command_is_one_line_exit_code_2_and_nothing_written(
@@ -72,6 +75,13 @@ def test_without_time_everything_is_left_and_that_is_no_error(here, capsys):
     told = capsys.readouterr().out
     assert "4 cells left" in told and "naive x random x top1, seed 0" in told
     assert (here / "r.jsonl").read_text() == ""
+
+
+def test_the_thiefs_recipe_can_be_named(here, capsys):
+    command = "arena --profile smoke --attacks naive --policies random --defenses none --seeds 0"
+    options = "--epochs 30 --schedule cosine --weight-decay 0 --time-limit 0 --out r.jsonl"
+    assert main([*command.split(), *options.split()]) == 0
+    assert "seed 0, epochs 30, schedule cosine, weight_decay 0" in capsys.readouterr().out
 
 
 def test_what_is_measured_is_not_measured_again(measured, capsys):

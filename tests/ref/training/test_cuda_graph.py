@@ -6,8 +6,8 @@ from contextlib import nullcontext
 import pytest
 import torch
 
-from queen_ref.attacks import ddae
-from queen_ref.attacks.ddae import train_recovery
+from queen_ref.attacks import recovery_net
+from queen_ref.attacks.recovery_net import train_recovery
 from queen_ref.models import build
 from queen_ref.training import Recipe, fit
 from queen_ref.training.cuda_graph import WARM_UP, GraphedStep
@@ -105,7 +105,7 @@ def test_a_recovery_net_is_the_same_with_and_without(monkeypatch):
     clean, perturbed = torch.rand(2, 5000, 3, generator=draw).softmax(2)
     nets, recorder = [], Recorder()
     for chosen in (None, recorder):
-        monkeypatch.setattr(ddae, "recorder_for", lambda device, chosen=chosen: chosen)
+        monkeypatch.setattr(recovery_net, "recorder_for", lambda device, chosen=chosen: chosen)
         nets.append(train_recovery(clean, perturbed, epochs=4).state_dict())
     assert all(torch.equal(nets[0][name], nets[1][name]) for name in nets[0])
-    assert recorder.recordings == 2  # the rate is halved once half-way, and again at the end
+    assert recorder.recordings == 2  # the rate is halved once half-way
