@@ -33,7 +33,8 @@ def told_apart(lines: Sequence[dict]) -> Iterator[tuple[dict[str, str], str]]:
             codes.setdefault((profile, kind, line[kind]), set()).add(_code(line).get(kind))
     for line, (profile, mine) in zip(lines, known, strict=True):
         words = {"profile": profile, "pool": line["pool"]} | {kind: line[kind] for kind in METHODS}
-        words["defense"] += "".join(f" {n}={v}" for n, v in dict(line.get("queen", ())).items())
+        changed = dict(line.get("queen", ())) | dict(line.get("setting", ()))
+        words["defense"] += "".join(f" {n}={v}" for n, v in changed.items())
         notes = []
         if len(settings[profile]) > 1:
             text = ", ".join(_differences(mine, settings[profile]))

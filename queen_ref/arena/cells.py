@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from queen_ref.arena.own import Own
@@ -30,8 +30,9 @@ class Cell:
     Arguments: `limit`, images of a trial, see `settings_of`; `queen`, settings of QUEEN that are
     not the profile's, as pairs of a name and a value; `budget`, if it is not the profile's;
     `model`, a network's name if it is not the profile's; `recipe`, what the thief's training has
-    that is not the profile's, as pairs; `code`, pairs of a word, "attack",
-    "policy", "defense", "model" or "data", and a hash of what is one's own; `own`, the objects
+    that is not the profile's, as pairs; `setting`, the same of a defence that is not QUEEN's;
+    `code`, pairs of a word, "attack", "policy", "defense", "model" or "data", and a hash of what
+    is one's own; `own`, the objects
     themselves, which `grid` adds; `keep`, a folder for what it leaves behind.
 
     >>> Cell("cpu", "mnist", "naive", "random", "queen", seed=0).name
@@ -49,6 +50,7 @@ class Cell:
     budget: int | None = None
     model: str | None = None
     recipe: tuple[tuple[str, object], ...] = ()
+    setting: tuple[tuple[str, object], ...] = ()
     code: tuple[tuple[str, str], ...] = ()
     own: Own | None = field(default=None, compare=False, repr=False)
     keep: str | None = field(default=None, compare=False, repr=False)
@@ -58,7 +60,8 @@ class Cell:
         """The cell in words, for people."""
         trial = f", limit {self.limit}" if self.limit else ""
         budget = f", budget {self.budget}" if self.budget else ""
-        defense = self.defense + "".join(f" {name}={value}" for name, value in self.queen)
+        changed = (*self.queen, *self.setting)
+        defense = self.defense + "".join(f" {name}={value}" for name, value in changed)
         recipe = "".join(f", {name} {value}" for name, value in self.recipe)
         return f"{self.attack} x {self.policy} x {defense}, seed {self.seed}{trial}{budget}{recipe}"
 
@@ -89,14 +92,15 @@ class Cell:
     def the_defense(self) -> Maker:
         """What makes the defence."""
         own = self.brought.defenses
-        return own[self.defense] if self.defense in own else find(self.defense)
+        maker = own[self.defense] if self.defense in own else find(self.defense)
+        return partial(maker, **dict(self.setting)) if self.setting else maker
 
     @cached_property
     def config(self) -> dict:
         """The cell with all settings spelled out, in plain numbers, words and lists."""
         attack = self.the_attack
         words = ("profile", "pool", "attack", "policy", "defense", "seed", "limit", "queen")
-        kept = {name: getattr(self, name) for name in (*words, "budget", "model")}
+        kept = {name: getattr(self, name) for name in (*words, "budget", "model", "setting")}
         own: dict[str, Any] = {k: value for k, value in kept.items() if value not in (None, ())}
         if self.code:
             own["code"] = dict(self.code)

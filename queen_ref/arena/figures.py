@@ -94,12 +94,12 @@ def plot_pareto(rows: Sequence[dict], height: int = 520) -> Figure:
 
 
 def plot_sweep(lines: Sequence[dict], height: int = 380) -> Figure:
-    """One panel for each setting of QUEEN that was varied: what a thief gets, what a user keeps.
+    """One panel for each setting that was varied: what a thief gets, what a user keeps.
 
     A marker is the mean over seeds; whiskers go from the worst seed to the best. The panels
     share their y axis.
 
-    Arguments: `lines` of results files, each with `queen`, the settings that differ: one a line;
+    Arguments: `lines` of results files, each with `queen` or `setting`, what differs: one a line;
     `height` in pixels.
     Errors: `ValueError` for no lines, or a line with none or several varied settings.
 
@@ -111,7 +111,7 @@ def plot_sweep(lines: Sequence[dict], height: int = 380) -> Figure:
         raise ValueError("expected at least one line")
     panels: dict[str, dict[float, list[dict]]] = {}
     for line in lines:
-        varied = dict(line.get("queen", ()))
+        varied = dict(line.get("queen", ())) | dict(line.get("setting", ()))
         if len(varied) != 1:
             raise ValueError(f"expected one varied setting a line, got {varied}")
         ((name, value),) = varied.items()

@@ -11,6 +11,7 @@ nothing new are left out, as in the literature:
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,14 @@ from queen_ref.arena.settings import settings_of
 from queen_ref.attacks.registry import ATTACKS, POLICIES, Attack
 from queen_ref.cache import expanded
 from queen_ref.checks import check_number
-from queen_ref.data.profiles import POOLS, PROFILES, Data
-from queen_ref.defenses.registry import Maker, find, parts_of
+from queen_ref.data.profiles import POOLS, PROFILES, Data, pools_in
+from queen_ref.defenses.registry import Maker, find, parts_of, settings_in
 from queen_ref.models import BUILDERS, Builder
+from queen_ref.queen.config import QueenConfig
 from queen_ref.registry import says
 from queen_ref.training.recipe import Recipe
+
+NUMBERS = tuple(one.name for one in fields(QueenConfig) if isinstance(one.default, int | float))
 
 
 def suits(attack: str | Attack, policy: str, defense: str | Maker) -> bool:
@@ -73,9 +77,9 @@ def grid(
     """The cells of a grid, seed by seed: a shared part is trained when its seed begins.
 
     Arguments: `attacks`, `policies` and `defenses` by name, or one's own; `pool`, the profile's
-    own by default; `limit`, see `settings_of`; `vary`, pairs of a setting of QUEEN and a value: a
-    cell for each pair, a sweep; `budget`, the profile's by default; `data`, `model`, `keep` and
-    `recipe`, see `queen_ref.arena.run`.
+    own by default, see `Data.pool`; `limit`, see `settings_of`; `vary`, pairs of a setting of the
+    defences and a value: a cell for each pair, a sweep; `budget`, the profile's by default;
+    `data`, `model`, `keep` and `recipe`, see `queen_ref.arena.run`.
     Errors: `ValueError` for a name that is not known, twice the same, or nothing left to run.
 
     >>> len(grid("cpu", ["naive", "ddae"], ["random"], ["none", "queen"], [0, 1]))
@@ -105,11 +109,12 @@ def grid(
     training = _not_usual(recipe or {}, usual.sizes.recipe)
     pools = POOLS[profile] if data is None else tuple(data.pools)
     pool = pool or (usual.pool if usual.pool in pools else pools[0])
-    check_names("pool", [pool], (*pools, "all"))
-    if vary and any("queen" not in parts_of(one.thing) for one in shields):
-        raise ValueError("vary: expected defenses that are QUEEN's, its settings are varied")
+    pools_in(pool, pools)  # a name that is not known is said now
+    for name, value in vary:
+        _check_setting(name, value, shields)
     changes: list[tuple[tuple[str, object], ...]] = [(pair,) for pair in vary] or [()]
-    for change in changes:
+    of_queen = bool(vary) and "queen" in parts_of(shields[0].thing)
+    for change in changes if of_queen else ():
         # A value that QUEEN does not take, or no thief can pay, is said now.
         settings_of(profile, limit, change, budget, network, training)
     own = Own(
@@ -125,8 +130,10 @@ def grid(
     kept = None if keep is None else str(expanded("keep", keep).absolute())
     cells = [
         Cell(
-            profile, pool, attack.name, policy.name, defense.name, seed, limit, change, budget,
-            network, training, (*_codes(attack, policy, defense), *about), own or None, kept,
+            profile, pool, attack.name, policy.name, defense.name, seed, limit,
+            change if of_queen else (), budget, network, training,
+            () if of_queen else change,
+            (*_codes(attack, policy, defense), *about), own or None, kept,
         )
         for seed in seeds
         for policy in (*rules, *theirs)
@@ -141,6 +148,23 @@ def grid(
     if data is not None:
         check_pool(cells, data)
     return cells
+
+
+def _check_setting(name: str, value: object, shields: Sequence[Named[Maker]]) -> None:
+    """Demand a setting that all of the defences have and none fixes: QUEEN's, or their makers'."""
+    kinds = {"queen" in parts_of(one.thing) for one in shields}
+    if len(kinds) > 1:
+        raise ValueError("vary: expected defenses that are all QUEEN's, or none of them")
+    for one in shields:
+        known = settings_in(one.thing)
+        if kinds == {True}:
+            fixed = getattr(one.thing, "keywords", {})
+            known = tuple(setting for setting in NUMBERS if setting not in fixed)
+        if name not in known:
+            raise ValueError(
+                f"vary: expected a setting that all defenses have, {one.name} has "
+                f"{', '.join(known) or 'none'}, got {name}={value}"
+            )
 
 
 def _not_usual(recipe: Mapping[str, object], usual: Recipe) -> tuple[tuple[str, object], ...]:

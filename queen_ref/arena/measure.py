@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -147,7 +148,8 @@ def _run_cell(cell: Cell, cache: Cache, device: str | None) -> dict[str, Any]:
     # Nobody asks this defence again, so that asking it needs no copy.
     covered = BlackBox(defense, client="thief")
     after = protected_accuracy(covered, *test) if defense.stateful else before
-    last = accuracy(theft.substitute, *test)
+    right = predict(theft.substitute, test[0]).argmax(1) == test[1]
+    last = float(right.float().mean())
     line: dict[str, Any] = {
         "key": cell.key,
         "attack": cell.attack,
@@ -173,12 +175,15 @@ def _run_cell(cell: Cell, cache: Cache, device: str | None) -> dict[str, Any]:
         line["limit"] = cell.limit
     if cell.queen:
         line["queen"] = dict(cell.queen)
+    if cell.setting:
+        line["setting"] = dict(cell.setting)
     if cell.budget is not None:
         line["budget"] = cell.budget
     if cell.recipe:
         line["recipe"] = dict(cell.recipe)
     line["honest"] = shared.honest(cell, defense)
     line["curve"] = {"accuracy": history, "fidelity": faithful}
+    line["right"] = as_bits(right)
     noticed = theft.flags + degenerate(line, data.num_classes, len(test[0]), defense)
     line["flags"] = flags(line, noticed, defense.flags)
     clock["evaluation"] += time.perf_counter() - begun
@@ -198,6 +203,17 @@ def _run_cell(cell: Cell, cache: Cache, device: str | None) -> dict[str, Any]:
     if cell.keep is not None:
         keep(cell.keep, cell, line, theft)
     return line
+
+
+def as_bits(right: Tensor) -> str:
+    """Which of N test images are right, bool (N,), in hex digits, four images a digit.
+
+    Two copies of one seed are compared image by image, see `queen_ref.arena.significance`.
+
+    >>> as_bits(torch.tensor([True, False, False, False, True]))
+    '88'
+    """
+    return np.packbits(right.cpu().numpy()).tobytes().hex()[: -(-len(right) // 4)]
 
 
 def counted(defense: Defense, accounts: Iterable[str]) -> dict[str, int]:

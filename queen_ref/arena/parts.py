@@ -129,6 +129,7 @@ class SharedParts:
         settings = {
             "defense": cell.defense,
             "code": dict(cell.code).get("defense"),
+            "setting": cell.setting,
             "clients": clients,
             "queen": asdict(self.settings.queen),
             "victim": self._network(self.settings.victim),
@@ -145,6 +146,7 @@ class SharedParts:
         settings = {
             "defense": cell.defense,
             "code": dict(cell.code).get("defense", ""),
+            "setting": cell.setting,
             "victim": self._network(self.settings.victim),
             "count": count,
             "length": length,

@@ -20,13 +20,36 @@ from queen_ref.data.datasets import dataset, in_turns
 from queen_ref.models import Shape, check_answer, dtype_of
 from queen_ref.modes import evaluating
 
-# The profiles, each with its pools; "all" of them together is one more, see `Data.pool`.
+# The profiles, each with its pools; "all" of them together, and "mnist+digits", equally many
+# of each, are more, see `Data.pool`.
 POOLS = {
     "smoke": ("mnist", "digits", "noise"),
     "cpu": ("mnist", "digits", "noise"),
     "gpu": ("tiny-imagenet", "noise"),
 }
 PROFILES = tuple(POOLS)
+
+
+def pools_in(name: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    """The pools that a name stands for, of those that are known: one, "all", "one+another".
+
+    Errors: `ValueError` for a pool that is not known, or twice the same.
+
+    >>> pools_in("all", ("mnist", "digits")), pools_in("digits", ("mnist", "digits"))
+    (('mnist', 'digits'), ('digits',))
+    """
+    if name in known:
+        return (name,)
+    if name == "all":
+        return known
+    parts = tuple(name.split("+")) if isinstance(name, str) else (name,)
+    if len(parts) == 1:
+        check_choice("pool", name, (*known, "all"))
+    for part in parts:
+        check_choice("pool", part, known)
+    if len(set(parts)) < len(parts):
+        raise ValueError(f"pool: expected each once, got {name}")
+    return parts
 
 
 @dataclass
@@ -64,22 +87,38 @@ class Data:
     def pool(self, name: str) -> Tensor:
         """The images of a pool; "all" is every pool, one after the other.
 
-        >>> len(load("cpu").pool("all"))
-        4297
+        "mnist+digits" is a mixture, the first images of each, equally many. Errors: `ValueError`
+        for a pool that is not there.
+
+        >>> len(load("cpu").pool("all")), len(load("cpu").pool("mnist+digits"))
+        (4297, 3000)
         """
-        if name == "all" and name not in self.pools:
-            return torch.cat(list(self.pools.values()))
-        check_choice("pool", name, (*self.pools, "all"))
-        return self.pools[name]
+        return torch.cat(self._mixed(name, self.pools))
 
     def labels_of(self, name: str) -> Tensor | None:
         """The pool's own labels, if somebody knows all of them.
 
         >>> load("cpu").labels_of("noise")
         """
-        if name == "all" and name not in self.pools and set(self.pools) == set(self.pool_labels):
-            return torch.cat([self.pool_labels[pool] for pool in self.pools])
-        return self.pool_labels.get(name)
+        if not all(pool in self.pool_labels for pool in self.parts_of(name)):
+            return None
+        return torch.cat(self._mixed(name, self.pool_labels))
+
+    def parts_of(self, name: str) -> tuple[str, ...]:
+        """The pools that a name stands for: one, all, or those with "+" between.
+
+        Errors: `ValueError` for a pool that is not there, or twice the same.
+
+        >>> load("cpu").parts_of("mnist+digits")
+        ('mnist', 'digits')
+        """
+        return pools_in(name, tuple(self.pools))
+
+    def _mixed(self, name: str, given: dict[str, Tensor]) -> list[Tensor]:
+        parts = self.parts_of(name)
+        mixture = "+" in name and name not in self.pools
+        most = min(len(self.pools[part]) for part in parts) if mixture else None
+        return [given[part][:most] for part in parts]
 
     def digest(self) -> str:
         """SHA-256 of every image and label: equal for equal data, on any device.

@@ -46,10 +46,12 @@ class AdaptiveMisinformation(Defense):
         outlier_exposed: nn.Module,
         misinformation: nn.Module,
         classes: int | None = None,
+        tau: float | None = None,
     ) -> "AdaptiveMisinformation":
-        """With the literature's tau for K: the outlier-exposed model answers for the victim."""
-        known = classes_of("am", outlier_exposed, classes)
-        return cls(outlier_exposed, misinformation, tau_for(known))
+        """The outlier-exposed model answers for the victim; the literature's tau for K if none."""
+        if tau is None:
+            tau = tau_for(classes_of("am", outlier_exposed, classes))
+        return cls(outlier_exposed, misinformation, tau)
 
     def answer(self, images: Tensor, probs: Tensor) -> Tensor:
         dtype = dtype_of(self.misinformation, images.dtype)

@@ -149,6 +149,29 @@ def parts_of(make: Maker) -> tuple[str, ...]:
     return tuple(part for part in PARTS if part in asked and part not in given)
 
 
+def settings_in(maker: Maker) -> tuple[str, ...]:
+    """The numbers that its maker takes, beside the parts and what its name fixes already.
+
+    >>> settings_in(find("mad")), settings_in(find("rounding"))
+    (('epsilon',), ('decimals',))
+    """
+    fixed: set[str] = set()
+    inner: Any = maker
+    while isinstance(inner, partial):
+        fixed |= set(inner.keywords)
+        inner = inner.func
+    try:
+        asked = inspect.signature(inner).parameters.values()
+    except (TypeError, ValueError):  # some callables written in C have no signature
+        return ()
+    return tuple(
+        one.name
+        for one in asked
+        if one.name not in fixed.union(PARTS)
+        and (isinstance(one.default, int | float) or one.annotation == float | None)
+    )
+
+
 def make(
     name: str | Maker,
     victim: Model,

@@ -43,9 +43,13 @@ class ReverseSigmoid(Defense):
         self.keeps_label = small and gamma <= 0.2
 
     @classmethod
-    def usual(cls, victim: Model, classes: int | None = None) -> "ReverseSigmoid":
-        """With the literature's beta for K."""
-        return cls(victim, beta=min(0.21, 2.1 / classes_of("reverse-sigmoid", victim, classes)))
+    def usual(
+        cls, victim: Model, classes: int | None = None, beta: float | None = None
+    ) -> "ReverseSigmoid":
+        """With the literature's beta for K, where no other is given."""
+        if beta is None:
+            beta = min(0.21, 2.1 / classes_of("reverse-sigmoid", victim, classes))
+        return cls(victim, beta=beta)
 
     def answer(self, images: Tensor, probs: Tensor) -> Tensor:
         probs = probs.clamp(0, 1)
