@@ -30,11 +30,11 @@ MANY = 50_000  # queries of the ceiling
 LAST = 10_000  # of them are counted, at the end
 SPACINGS = (0.1, 0.2)  # r, as a share of s_k
 MAPS: dict[str, dict] = {
+    "normalised": {"normalize": True},
     "ours": {},
-    "un-normalised": {"normalize": False},
     # As in `benchmarks.departures`: a thousand of their steps.
     "SGD as the authors'": {
-        "normalize": False, "optimizer": "sgd", "lr": 1e-4, "epochs": 200, "batch_size": 500,
+        "optimizer": "sgd", "lr": 1e-4, "epochs": 200, "batch_size": 500,
     },
 }  # fmt: skip
 

@@ -125,7 +125,7 @@ class FeatureMap(nn.Module):
         return self.layers((features - self.shift) / self.scale)
 
 
-def contrastive_loss(temperature: float = 0.07, normalize: bool = True) -> nn.Module:
+def contrastive_loss(temperature: float = 0.07, normalize: bool = False) -> nn.Module:
     """The supervised contrastive loss (Khosla et al., 2020), by pytorch-metric-learning::
 
         L = mean_i  -1/|P(i)|  sum_{p in P(i)}  log  exp(z_i.z_p / tau)
@@ -134,7 +134,7 @@ def contrastive_loss(temperature: float = 0.07, normalize: bool = True) -> nn.Mo
 
     P(i): the other samples of i's class in the batch. A class with one sample there has an
     empty P(i) and adds nothing. `normalize` divides z by its length first, as the loss's
-    authors do; the released QUEEN code does not.
+    authors do; the released QUEEN code does not, and a map trained so has rounder classes.
     """
     # It takes seconds to import, and nothing else needs it.
     from pytorch_metric_learning.distances import CosineSimilarity, DotProductSimilarity
@@ -152,7 +152,7 @@ def fit_feature_map(
     num_layers: int | None = None,
     step_down: int = 4,
     temperature: float = 0.07,
-    normalize: bool = True,
+    normalize: bool = False,
     optimizer: str = "adam",
     lr: float = 3e-3,
     epochs: int = 60,
@@ -162,7 +162,7 @@ def fit_feature_map(
     """Train m on features (N, D) and labels (N,); return it with the mean loss per epoch.
 
     `optimizer` "adam", or "sgd" with the authors' momentum 0.9 and weight decay 1e-4 (theirs:
-    lr 1e-4, 100 epochs, batches of 5000, `normalize=False`).
+    lr 1e-4, 100 epochs, batches of 5000). `normalize`, see `contrastive_loss`.
 
     >>> feature_map, losses = fit_feature_map(features, labels, seed=0)
     >>> feature_map(features).shape
