@@ -22,7 +22,7 @@ LATE = {
     "pytorch_metric_learning": "only to fit the map, and slow",
     "ray": "only for several machines",
     "safetensors": "only for what the arena keeps",
-    "scipy": "only for a matching, and slow",
+    "scipy": "only for a matching and for tests of significance, and slow",
     "sklearn": "only for the digits, and slow",
     "torchvision": "only for its networks and downloads, and slow",
     "tqdm": "only for progress bars",
