@@ -114,9 +114,9 @@ def grid(
         _check_setting(name, value, shields)
     changes: list[tuple[tuple[str, object], ...]] = [(pair,) for pair in vary] or [()]
     of_queen = bool(vary) and "queen" in parts_of(shields[0].thing)
-    for change in changes if of_queen else ():
+    for change in changes:
         # A value that QUEEN does not take, or no thief can pay, is said now.
-        settings_of(profile, limit, change, budget, network, training)
+        settings_of(profile, limit, change if of_queen else (), budget, network, training)
     own = Own(
         {one.name: one.thing for one in thieves if one.code},
         {one.name: one.thing for one in rules if one.code},

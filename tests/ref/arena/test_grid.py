@@ -54,6 +54,12 @@ def test_the_defences_that_keep_the_label_are_those_that_promise_it():
         ({"seeds": [-1]}, "seeds: expected an integer >= 0"),
         ({"profile": "tpu"}, "profile"),
         ({"pool": "emnist"}, "pool"),
+        ({"pool": "mnist+emnist"}, "pool: expected one of"),
+        ({"pool": "mnist+mnist"}, "pool: expected each once"),
+        ({"vary": [("epsilon", 0.5)]}, "vary: expected a setting that all defenses have, queen"),
+        # The name fixes it: the value would be ignored without a word.
+        ({"vary": [("threshold", 0.5)], "defenses": ["queen-strict"]}, "vary: expected a setting"),
+        ({"vary": [("threshold", 0.5)], "defenses": ["queen", "mad"]}, "all QUEEN's, or none"),
         ({"attacks": ["ddae"], "defenses": ["none"]}, "none does"),
         ({"attacks": ["ddae-codebook"]}, "none does"),
         ({"recipe": {"epoch": 3}}, "recipe: expected one of"),
@@ -87,6 +93,19 @@ def test_a_recipe_is_in_the_key_where_it_is_not_the_profiles():
     assert (recipe.epochs, recipe.schedule, recipe.batch_size) == (30, "cosine", 32)
     assert many[-2].settings.victim == usual.settings.victim
     assert many[-2].name.endswith("seed 0, epochs 30, schedule cosine")
+
+
+def test_a_sweep_has_a_cell_for_each_value_of_whatever_defence():
+    def cells(defense, *vary):
+        return grid("cpu", ["naive"], ["random"], [defense], [0], vary=list(vary))
+
+    (usual,) = cells("mad")
+    few, many = cells("mad", ("epsilon", 0.5), ("epsilon", 1.5))
+    assert len({cell.key for cell in (usual, few, many)}) == 3
+    assert "mad epsilon=0.5" in few.name and few.config["setting"] == (("epsilon", 0.5),)
+    assert few.the_defense.keywords == {"epsilon": 0.5}
+    (strict,) = cells("queen", ("threshold", 0.02))
+    assert strict.settings.queen.threshold == 0.02 and strict.setting == ()
 
 
 def test_the_exact_queen_of_the_grid_is_no_copy_of_the_usual_one():

@@ -19,7 +19,7 @@ OUTSIDE = {
     "attack", "policy", "defense", "seed", "profile", "substitute_accuracy",
     "substitute_accuracy_best", "fidelity", "protected_accuracy", "protected_accuracy_after",
     "l1", "queries", "counters", "seconds", "device", "flags", "key", "config", "versions", "git",
-    "curve", "honest",
+    "curve", "honest", "right",
 }  # fmt: skip
 
 
@@ -36,6 +36,9 @@ def test_a_line_says_all_that_outside_tools_rely_on(queen_line):
     assert curve["accuracy"][-1] == queen_line["substitute_accuracy"]
     assert curve["fidelity"][-1] == queen_line["fidelity"]
     assert queen_line["substitute_accuracy_best"] >= queen_line["substitute_accuracy"]
+    bits = f"{int(queen_line['right'], 16):0{4 * len(queen_line['right'])}b}"
+    assert len(bits) == 336  # 333 test images, in whole digits
+    assert bits.count("1") / 333 == pytest.approx(queen_line["substitute_accuracy"])
     assert {"queries", "recovery", "training", "evaluation", "total"} <= set(queen_line["seconds"])
     # It was a D-DAE: his copy is the defender's, its memory his guess.
     assert GUESSED_STATE in queen_line["flags"] and NO_STATE not in queen_line["flags"]
@@ -73,6 +76,13 @@ def test_a_changed_setting_reaches_the_defence_and_the_line(parts):
     assert list(eager["honest"]) == ["10", "30", "100", "300", "1000"]
     assert eager["honest"]["1000"] < eager["honest"]["10"] <= 1
     assert eager["config"]["settings"]["queen"]["threshold"] == 0.0
+
+
+def test_a_setting_of_another_defence_reaches_it_and_the_line(parts):
+    usual = run_cell(replace(CELL, defense="mad"), Cache(parts))
+    mild = run_cell(replace(CELL, defense="mad", setting=(("epsilon", 0.2),)), Cache(parts))
+    assert mild["setting"] == {"epsilon": 0.2} and "setting" not in usual
+    assert 0 < mild["l1"] < 0.21 < usual["l1"]
 
 
 def test_smoothing_says_what_it_really_sends(parts):

@@ -29,6 +29,21 @@ def test_every_image_of_a_profile_is_a_float_between_0_and_1(mnist):
         assert 0 <= float(images.min()) and float(images.max()) <= 1
 
 
+def test_a_mixture_has_equally_many_of_each_pool_with_their_labels(mnist):
+    images, labels = mnist.pool("mnist+digits"), mnist.labels_of("mnist+digits")
+    assert len(images) == len(labels) == 3000
+    assert torch.equal(images[:1500], mnist.pools["mnist"])
+    assert torch.equal(images[1500:], mnist.pools["digits"][:1500])
+    assert torch.equal(labels[1500:], mnist.pool_labels["digits"][:1500])
+    assert mnist.labels_of("mnist+noise") is None and mnist.labels_of("noise") is None
+
+
+@pytest.mark.parametrize("name", ["mnist+", "mnist+mnist", "all+mnist", "+", ""])
+def test_a_pool_that_is_none_is_refused(mnist, name):
+    with pytest.raises(ValueError, match="pool: expected"):
+        mnist.pool(name)
+
+
 def test_a_profile_that_does_not_exist_is_refused():
     with pytest.raises(ValueError, match="profile: expected one of 'smoke', 'cpu', 'gpu'"):
         qr.data.load("tpu")

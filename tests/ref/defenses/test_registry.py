@@ -7,7 +7,7 @@ import torch
 from blocks import Blocks, blocks
 
 from queen_ref.defenses import DEFENSES, Defense, Rounding, make, register
-from queen_ref.defenses.registry import find, parts_of
+from queen_ref.defenses.registry import find, parts_of, settings_in
 from queen_ref.registry import says
 
 
@@ -34,6 +34,12 @@ class Mean(Defense):
 
 
 IMAGES, LABELS = blocks(40)
+
+
+def test_what_can_be_set_of_a_defence_are_its_numbers_that_no_name_fixes():
+    assert settings_in(Mean) == ("share",)
+    assert settings_in(partial(Mean, share=0.5)) == ()
+    assert settings_in(find("am")) == ("tau",) and settings_in(find("none")) == ()
 
 
 def test_an_argument_that_is_called_like_a_part_gets_it():
