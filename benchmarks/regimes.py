@@ -31,7 +31,7 @@ class Regimes:
         images = pictures(shape, max(1024, 4 * classes))
         labels = torch.arange(len(images)) % classes
         self.victim = qr.models.build(name, shape, classes, seed=0).eval().requires_grad_(False)
-        # So short a training of the default map leaves more images on one point than `record` bears.
+        # Two epochs of the default map leave more images on one point than `record` bears.
         quick = qr.QueenConfig(
             map_epochs=2, map_normalize=True, shadow_epochs=1, shadow_accuracy=0.0, **settings
         )
