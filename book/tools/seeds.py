@@ -1,7 +1,7 @@
 """Run every chapter with other seeds and thread counts; keep what it reached in one file.
 
-    python book/tools/seeds.py                      what is not recorded yet: smoke, seeds 0 to 9,
-                                              and cpu, seeds 0 to 4, each with 1 and 2 threads
+    python book/tools/seeds.py                what is not recorded yet: smoke and cpu, seeds 0 to 4,
+                                              with 1 and 2 threads in turn, see `RUNS`
     python book/tools/seeds.py --profiles cpu --seeds 0-4 --threads 1 --chapters 04_gradient_reverse
     python book/tools/seeds.py --table         run nothing: the table of what is recorded
     python book/tools/seeds.py --spread        run nothing: what every claim was, and its bounds
@@ -34,8 +34,10 @@ from seed_record import Keys, Record, findings, spreads, table
 from queen_book.claims import PROFILE, RECORD
 
 FILE = ROOT / "book" / "results" / RECORD
-SEEDS = {"smoke": range(10), PROFILE: range(5)}
-THREADS = (1, 2)
+# Another thread count moves a number as another seed does, so that not every pair is needed: five
+# seeds, each thread count with several, and one seed with both.
+RUNS = ((0, 1), (1, 2), (2, 1), (3, 2), (4, 1), (0, 2))  # seed and threads
+PROFILES = ("smoke", PROFILE)
 
 
 def machine() -> str:
@@ -109,12 +111,24 @@ def numbers(text: str) -> list[int]:
     return found
 
 
+def pairs(seeds: list[int] | None, threads: list[int] | None) -> list[tuple[int, int]]:
+    """Seeds and thread counts: those of `RUNS`, or every seed with every count that is asked for.
+
+    >>> pairs([0, 1], [2])
+    [(0, 2), (1, 2)]
+    """
+    if seeds is None and threads is None:
+        return list(RUNS)
+    asked = dict.fromkeys(seed for seed, _ in RUNS) if seeds is None else seeds
+    return [(seed, count) for count in threads or (1, 2) for seed in asked]
+
+
 def options() -> argparse.Namespace:
     names = [path.stem for path in chapters()]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--profiles", default=",".join(SEEDS), help="default: smoke,cpu")
-    parser.add_argument("--seeds", type=numbers, help="default: 0-9 in smoke, 0-4 in cpu")
-    parser.add_argument("--threads", type=numbers, default=THREADS, help="default: 1,2")
+    parser.add_argument("--profiles", default=",".join(PROFILES), help="default: smoke,cpu")
+    parser.add_argument("--seeds", type=numbers, help="default: 0-4, in turn with 1 and 2 threads")
+    parser.add_argument("--threads", type=numbers, help="of every seed; default: in turn")
     parser.add_argument("--chapters", default=",".join(names), help="default: all")
     parser.add_argument("--at-once", type=int, help="runs side by side; default: cores / threads")
     parser.add_argument("--again", action="store_true", help="also what is recorded")
@@ -122,12 +136,12 @@ def options() -> argparse.Namespace:
     parser.add_argument("--spread", action="store_true", help="run nothing, show every claim")
     parser.add_argument("--out", type=Path, default=FILE)
     chosen = parser.parse_args()
-    for option, allowed in (("profiles", list(SEEDS)), ("chapters", names)):
+    for option, allowed in (("profiles", list(PROFILES)), ("chapters", names)):
         given = getattr(chosen, option).split(",")
         if unknown := set(given) - set(allowed):
             parser.error(f"--{option}: expected some of {','.join(allowed)}, got {min(unknown)!r}")
         setattr(chosen, option, given)
-    if min(chosen.threads) < 1 or (chosen.at_once is not None and chosen.at_once < 1):
+    if min(chosen.threads or (1,)) < 1 or (chosen.at_once is not None and chosen.at_once < 1):
         parser.error("--threads and --at-once: expected numbers from 1 up")
     return chosen
 
@@ -137,9 +151,8 @@ def main() -> int:
     record = Record(chosen.out)
     keys = {path.stem: (key(path), [claim.code for claim in claims_in(path)])
             for path in chapters() if path.stem in chosen.chapters}  # fmt: skip
-    wanted = [(profile, stem, threads, seed)
-              for threads in chosen.threads for profile in chosen.profiles
-              for seed in chosen.seeds or SEEDS[profile] for stem in keys]  # fmt: skip
+    wanted = [(profile, stem, threads, seed) for profile in chosen.profiles
+              for seed, threads in pairs(chosen.seeds, chosen.threads) for stem in keys]  # fmt: skip
     done = {record.what(run) for run in record.fresh(keys) if not run["failed"]}
     due = [what for what in wanted if chosen.again or what not in done]
     if chosen.spread:

@@ -115,6 +115,17 @@ def test_what_is_recorded_is_not_run_again(monkeypatch, tmp_path):
     assert main(monkeypatch, out, "--table") == []
 
 
+def test_a_run_with_no_words_asks_every_seed_and_each_thread_count_with_several(
+    monkeypatch, tmp_path
+):
+    asked = main(monkeypatch, tmp_path / "seeds.jsonl")
+    assert len(asked) == len(set(asked)) == 2 * len(seeds.RUNS)
+    for count in (1, 2):
+        with_count = {seed for _, _, threads, seed in asked if threads == count}
+        assert len(with_count) >= 3
+    assert {seed for *_, seed in asked} == set(range(5))
+
+
 @pytest.mark.parametrize("change", [{"code": "old"}, {"failed": "AssertionError"}])
 def test_an_old_or_failed_run_is_run_again(monkeypatch, tmp_path, change):
     out = tmp_path / "seeds.jsonl"
