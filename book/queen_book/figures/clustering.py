@@ -95,7 +95,8 @@ def plot_two_views(left, left_marks, right, right_marks, labels):
 def plot_regions(points, labels, clusters: Clusters, title: str = "", beta: float = 1.0):
     """Mapped images, the centers as numbers and the sensitive discs of radius beta rho_k.
 
-    Arguments: `points` and `labels`, (N, 2) and (N,), the classes from 0 to 9; `title`, the finding.
+    Arguments: `points` and `labels`, (N, 2) and (N,), the classes from 0 to 9; `title`, what it
+    shows.
 
     >>> fig = plot_regions(feature_map(features), labels, clusters)
     """
@@ -129,7 +130,8 @@ def plot_maps(maps: dict, watched: int, titles: list[str], spacing: float = 0.1)
         local = (points[labels == watched] - _array(clusters.centers[watched])) / radius
         x, y = circles(local, spacing)
         fig.add_scatter(x=x, y=y, mode="lines", fill="toself", line_width=0, hoverinfo="skip",
-                        fillcolor=plots.ROLES["recorded"], opacity=0.6, showlegend=False)  # fmt: skip
+                        fillcolor=plots.ROLES["recorded"], opacity=0.6,
+                        showlegend=False)  # fmt: skip
         _move(fig.data[-1], below)
         _add_classes(fig, below, local, labels[labels == watched], size=3)
         x, y = circles(np.zeros((1, 2)), 1.0, 72)
