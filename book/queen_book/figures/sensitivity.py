@@ -45,21 +45,21 @@ def plot_pools_in_map(
 
     >>> fig = plot_pools_in_map({"held-out": (points, labels)}, clusters)
     """
-    distances = [(z - clusters.centers[k]).norm(dim=1) < clusters.radii[k]
+    verdicts = [(z - clusters.centers[k]).norm(dim=1) < clusters.radii[k]
                  for z, k in pools.values()]  # fmt: skip
     titles = [f"{name}: {100 * float(inside.float().mean()):.0f} % inside"
-              for name, inside in zip(pools, distances, strict=True)]  # fmt: skip
+              for name, inside in zip(pools, verdicts, strict=True)]  # fmt: skip
     fig = _panels(titles, height=780)
     centers, radii = clusters.centers.cpu().numpy(), clusters.radii.cpu().numpy()
     rims = [circles(c[None], s, 48) for c, s in zip(centers, radii, strict=True)]
     rim_x, rim_y = (np.concatenate(part) for part in zip(*rims, strict=True))
-    for panel, ((z, _), inside) in enumerate(zip(pools.values(), distances, strict=True)):
+    for panel, ((z, _), verdict) in enumerate(zip(pools.values(), verdicts, strict=True)):
         at = {"row": panel // 2 + 1, "col": panel % 2 + 1, "showlegend": panel == 0}
-        z, inside = z[:shown].cpu().numpy().round(4), inside[:shown].cpu().numpy()
+        at_z, inside = z[:shown].cpu().numpy().round(4), verdict[:shown].cpu().numpy()
         for name, some, color in (("outside", ~inside, plots.ROLES["neutral"]),
                                   ("inside", inside, plots.ROLES["victim"])):  # fmt: skip
             # A trace without a point would be missing in the legend.
-            part = z[some] if some.any() else np.full((1, 2), np.nan)
+            part = at_z[some] if some.any() else np.full((1, 2), np.nan)
             fig.add_scatter(x=part[:, 0], y=part[:, 1], mode="markers", name=name, legendgroup=name,
                             marker={"color": color, "size": 4}, opacity=0.7, **at)  # fmt: skip
         fig.add_scatter(x=rim_x, y=rim_y, mode="lines", name="sensitive regions", **at,
