@@ -118,14 +118,17 @@ def plot_scores(rows: dict, x: str, reference: tuple[str, float] | None = None):
     """Accuracies of the same seeds under different conditions, one line of dots a condition.
 
     A dot for each seed, a bar at their mean. Arguments: `rows`, name -> (seeds,) scores in [0, 1],
-    drawn in percent; `x`, label of the axis; `reference`, a name and a score, drawn as a dashed
-    line.
+    drawn in percent, where names that end alike after a comma share a colour; `x`, label of the
+    axis; `reference`, a name and a score, drawn as a dashed line.
 
     >>> fig = plot_scores({"naive": [0.5, 0.6]}, "accuracy (%)", ("undefended", 0.93))
     """
     fig = figure(height=150 + 42 * len(rows), x=x)
-    for number, (name, found) in enumerate(rows.items()):
-        _line_of_dots(fig, name, 100 * np.asarray(found, dtype=float), number)
+    ends = {name: name.rpartition(", ")[2] for name in rows}
+    numbers = {end: number for number, end in enumerate(dict.fromkeys(ends.values()))}
+    for name, found in rows.items():
+        values = 100 * np.asarray(found, dtype=float)
+        _line_of_dots(fig, name, values, numbers[ends[name]])
     fig.update_yaxes(categoryorder="array", categoryarray=list(rows)[::-1])
     if reference is not None:
         fig.add_vline(x=100 * reference[1], line={"color": ROLES["victim"], "dash": "dash"},
