@@ -151,8 +151,9 @@ def main() -> int:
     record = Record(chosen.out)
     keys = {path.stem: (key(path), [claim.code for claim in claims_in(path)])
             for path in chapters() if path.stem in chosen.chapters}  # fmt: skip
+    runs = pairs(chosen.seeds, chosen.threads)
     wanted = [(profile, stem, threads, seed) for profile in chosen.profiles
-              for seed, threads in pairs(chosen.seeds, chosen.threads) for stem in keys]  # fmt: skip
+              for seed, threads in runs for stem in keys]  # fmt: skip
     done = {record.what(run) for run in record.fresh(keys) if not run["failed"]}
     due = [what for what in wanted if chosen.again or what not in done]
     if chosen.spread:
