@@ -14,7 +14,7 @@ BARE = "budget", "the substitute without a defence", "#777777", "solid"
 
 
 def plot_threshold_film(runs: Sequence[dict], honest: Sequence[dict], undefended: Sequence[dict]):
-    """Accuracy against the number of queries; a slider sets the threshold. It needs no kernel.
+    """Accuracy against the number of queries; a slider sets the threshold.
 
     The thief's line is the accuracy of his substitute, the honest user's that of the answers he has
     got so far: means over seeds, with whiskers from the worst to the best. The grey line is the
@@ -39,14 +39,17 @@ def plot_threshold_film(runs: Sequence[dict], honest: Sequence[dict], undefended
         for t in thresholds
     ]
     fig = plots.figure(x="queries (log scale)", y="share of right answers", height=460)
-    fig.add_traces([*frames[0], _curve(undefended, *BARE)])
+    first = len(frames) // 2  # at the highest threshold two curves coincide
+    fig.add_traces([*frames[first], _curve(undefended, *BARE)])
     # The same scale in every frame, or a move of the slider could not be seen.
     least = min(row["accuracy"] for row in [*runs, *honest, *undefended])
     fig.update_yaxes(range=[max(0, least - 0.05), 1.01])
     ticks = sorted({run["budget"] for run in runs} | {row["questions"] for row in honest})
     fig.update_xaxes(type="log", tickvals=ticks, ticktext=[str(t) for t in ticks])
     fig.update_layout(legend=plots.legend_above())
-    return plots.add_slider(fig, frames, [f"{t:g}" for t in thresholds], prefix="threshold ")
+    fig = plots.add_slider(fig, frames, [f"{t:g}" for t in thresholds], prefix="threshold ")
+    fig.layout.sliders[0].active = first
+    return fig
 
 
 def _curve(rows: Sequence[dict], count: str, name: str, color: str, dash: str) -> dict:
