@@ -29,7 +29,7 @@ def keep(folder: str | Path, cell: Cell, line: dict, theft: Theft) -> Path:
 
     >>> theft = Theft(victim, queries, answers, answers, queries=40)
     >>> keep("kept", Cell("smoke", "mnist", "naive", "random", "none", 0), {}, theft).name
-    'd69288a6c87bd6d4d150'
+    'ee33f876cba3dc6bdc37'
     """
     place = Path(folder) / cell.key
     network = {
@@ -52,7 +52,7 @@ def keep(folder: str | Path, cell: Cell, line: dict, theft: Theft) -> Path:
 def kept_substitute(place: str | Path) -> Classifier:
     """The substitute in a cell's folder, on the CPU, in eval mode.
 
-    >>> thief = kept_substitute("kept/d69288a6c87bd6d4d150")        # doctest: +SKIP
+    >>> thief = kept_substitute("kept/ee33f876cba3dc6bdc37")        # doctest: +SKIP
     """
     from safetensors import safe_open  # optional: only for what was kept
 

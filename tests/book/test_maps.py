@@ -49,4 +49,4 @@ def test_what_is_there_is_not_measured_again(tmp_path, monkeypatch, capsys):
     maps.main()
     assert asked == [(0, list(maps.MAPS)[-1])]
     assert [json.loads(text)["map"] for text in out.read_text().splitlines()] == list(maps.MAPS)
-    assert "un-normalised: axis ratio 2" in capsys.readouterr().out
+    assert "ours: axis ratio 2" in capsys.readouterr().out

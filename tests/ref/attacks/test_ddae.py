@@ -8,7 +8,7 @@ from blocks import Blocks, blocks
 from thief import BUDGET, POOL, TINY, Blur, everything, victim_of
 
 import queen_ref as qr
-from queen_ref.arena.cells import suits
+from queen_ref.arena.grid import suits
 from queen_ref.attacks import Knowledge, steal
 from queen_ref.attacks.ddae import DDAE, DDAECodebook, shadow_nets, shadow_table, stream_table
 from queen_ref.defenses import ModelGuardS

@@ -3,7 +3,7 @@
 import torch
 from blocks import Blocks, blocks
 
-from queen_ref.arena.cells import suits
+from queen_ref.arena.grid import suits
 from queen_ref.defenses import DEFENSES, NoDefense, make
 
 
