@@ -31,7 +31,8 @@ def plot_stream(sureness: np.ndarray, reverse: np.ndarray, height: int = 380) ->
             x=numbers[rows], y=sureness[rows], mode="markers", name=name,
             marker={"color": plots.ROLES[role], "symbol": symbol, "size": 5},
         )  # fmt: skip
-    return fig.update_yaxes(range=[0, 1.03])
+    fig.update_yaxes(range=[0, 1.03])
+    return fig.update_layout(legend=plots.legend_above(), margin_t=80)
 
 
 def plot_names(names: Sequence[int], shares: Mapping[str, np.ndarray], height: int = 360) -> Figure:
@@ -50,7 +51,8 @@ def plot_names(names: Sequence[int], shares: Mapping[str, np.ndarray], height: i
             x=[str(n) for n in names], y=100 * values, mode="lines+markers", name=name,
             line_color=color,
         )  # fmt: skip
-    return fig.update_yaxes(rangemode="tozero").update_xaxes(type="category")
+    fig.update_yaxes(rangemode="tozero").update_xaxes(type="category")
+    return fig.update_layout(legend=plots.legend_above(), margin_t=80)
 
 
 def plot_thieves(
@@ -65,7 +67,7 @@ def plot_thieves(
     """
     ordered = sorted(rows, key=lambda row: row[1])
     names, means = [row[0] for row in ordered], [row[1] for row in ordered]
-    fig = plots.figure("", "accuracy of the copy", "", height)
+    fig = plots.figure("Who looks, gets it back", "accuracy of the copy", "", height)
     fig.add_scatter(
         x=means, y=names, mode="markers", name="copy, mean of the seeds",
         marker={"color": plots.ROLES["substitute"], "size": 9},
@@ -75,4 +77,4 @@ def plot_thieves(
         x=[free, free], y=[names[0], names[-1]], mode="lines", name="without a defence",
         line={"color": plots.ROLES["victim"], "dash": "dash"},
     )  # fmt: skip
-    return fig.update_yaxes(automargin=True)
+    return fig.update_layout(legend=plots.legend_above(), margin_t=80)
