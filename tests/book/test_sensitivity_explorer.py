@@ -57,7 +57,7 @@ def test_fates_are_the_ledgers_verdicts(client):
 
 @pytest.mark.parametrize(
     "description, setting, value",
-    [("r / s", "spacing", 0.3), ("threshold", "threshold", 0.02), ("beta", "beta", 0.5)],
+    [("r_k / s_k", "spacing", 0.3), ("threshold", "threshold", 0.02), ("beta", "beta", 0.5)],
 )
 def test_a_slider_redraws_with_a_fresh_ledger(client, description, setting, value):
     widget = explorer.sensitivity_explorer(*client)

@@ -21,7 +21,7 @@ REACH = 2.1  # half the side of a panel, in mean distances rho_k
 SIDE, GAP, BAR = 140, 10, 26  # pixels: a panel, the space around it, the line for CQS under it
 COLUMNS, PANELS = 5, 10
 RANGES = {  # label, lowest, highest, step
-    "spacing": ("r / s", 0.02, 0.5, 0.01),
+    "spacing": ("r_k / s_k", 0.02, 0.5, 0.01),
     "threshold": ("threshold", 0.0, 1.0, 0.01),
     "alpha": ("alpha", 0.25, 4.0, 0.25),
     "beta": ("beta", 0.25, 2.0, 0.05),

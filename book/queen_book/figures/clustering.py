@@ -12,6 +12,7 @@ from textwrap import wrap
 
 import numpy as np
 
+from queen_book.figures.fates import circles
 from queen_ref import plots
 from queen_ref.queen.features import Clusters
 
@@ -80,76 +81,82 @@ def plot_two_views(left, left_marks, right, right_marks, labels):
     >>> mapped = feature_map(features).detach()
     >>> fig = plot_two_views(mapped.numpy(), mapped[:10].numpy(), mapped, centers, labels)
     """
-    fig = plots.figure(height=470).set_subplots(1, 2, horizontal_spacing=0.09)
+    title = "The classes are apart in feature space, and in the map"
+    fig = plots.figure(title, height=440).set_subplots(1, 2, horizontal_spacing=0.09)
     for panel, points, marks in ((1, left, left_marks), (2, right, right_marks)):
-        _add_classes(fig, panel, _array(points), _array(labels), legend=panel == 1)
+        _add_classes(fig, panel, _array(points), _array(labels))
         _add_numbers(fig, panel, _array(marks))
     fig.update_xaxes(title_text="UMAP 1", row=1, col=1)
     fig.update_yaxes(title_text="UMAP 2", title_standoff=4, row=1, col=1)
     fig.update_xaxes(title_text="z<sub>1</sub> (map length)", row=1, col=2)
-    fig.update_yaxes(title_text="z<sub>2</sub>", title_standoff=4, row=1, col=2)
-    return _with_legend(fig)
+    return fig.update_yaxes(title_text="z<sub>2</sub>", title_standoff=4, row=1, col=2)
 
 
-def plot_regions(points, labels, clusters: Clusters, beta: float = 1.0):
+def plot_regions(points, labels, clusters: Clusters, title: str = "", beta: float = 1.0):
     """Mapped images, the centers as numbers and the sensitive discs of radius beta rho_k.
 
-    Arguments: `points` and `labels`, (N, 2) and (N,), the classes from 0 to 9.
+    Arguments: `points` and `labels`, (N, 2) and (N,), the classes from 0 to 9; `title`, what it
+    shows.
 
     >>> fig = plot_regions(feature_map(features), labels, clusters)
     """
-    fig = plots.figure(x="z<sub>1</sub> (map length)", y="z<sub>2</sub> (map length)", height=560)
-    _add_classes(fig, 1, _array(points), _array(labels), legend=True, size=5)
-    centers, radii = _array(clusters.centers), beta * _array(clusters.radii)
-    for k, (center, radius) in enumerate(zip(centers, radii, strict=True)):
-        if radius > 0:
-            plots.add_disc(fig, center, radius, color=plots.CLASS_COLORS[k % 10])
-    _add_numbers(fig, 1, centers)
+    fig = plots.figure(title, x="z<sub>1</sub> (map length)", y="z<sub>2</sub> (map length)",
+                       height=600)  # fmt: skip
+    _add_classes(fig, 1, _array(points), _array(labels), size=4)
+    _add_discs(fig, 1, clusters, beta)
+    _add_numbers(fig, 1, _array(clusters.centers))
     fig.update_yaxes(scaleanchor="x", constrain="domain")
-    fig.update_xaxes(constrain="domain")
-    return _with_legend(fig)
+    return fig.update_xaxes(constrain="domain")
 
 
-def plot_small_multiples(maps: dict, columns: int = 3):
-    """One panel a map: points, centers, discs. Every panel has a scale of its own.
+def plot_maps(maps: dict, watched: int, titles: list[str], spacing: float = 0.1):
+    """Maps side by side, whole above, and below the disc of one class with what it can cover.
 
-    Arguments: `maps`, name -> (points (N, 2), labels (N,), `Clusters`).
+    Arguments: `maps`, name -> (points (N, 2), labels (N,), `Clusters`); `watched`, the class below,
+    drawn in sensitive radii; `titles`, of the panels below; `spacing`, r as a share of s_k.
 
-    >>> fig = plot_small_multiples({"60 epochs": (points, labels, clusters)})
+    >>> fig = plot_maps({"ours": (points, labels, clusters)}, watched=0, titles=["class 0"])
     """
-    rows = math.ceil(len(maps) / columns)
-    fig = plots.figure(height=60 + 270 * rows).set_subplots(
-        rows, columns, subplot_titles=list(maps), horizontal_spacing=0.04,
-        vertical_spacing=0.16 / rows,
-    )  # fmt: skip
+    count = len(maps)
+    fig = plots.figure(height=760).set_subplots(
+        2, count, subplot_titles=[*maps, *titles], horizontal_spacing=0.08, vertical_spacing=0.1
+    )
     for panel, (points, labels, clusters) in enumerate(maps.values(), start=1):
-        _add_classes(fig, panel, _array(points), _array(labels), legend=panel == 1, size=4)
-        centers, radii = _array(clusters.centers), _array(clusters.radii)
-        for k, (center, radius) in enumerate(zip(centers, radii, strict=True)):
-            if radius > 0:
-                plots.add_disc(fig, center, radius, color=plots.CLASS_COLORS[k % 10])
-                _move(fig.data[-1], panel)
-        row, column = (panel - 1) // columns + 1, (panel - 1) % columns + 1
-        fig.update_yaxes(scaleanchor="x" if panel == 1 else f"x{panel}", constrain="domain",
-                         row=row, col=column)  # fmt: skip
-    fig.update_xaxes(showticklabels=False, ticks="", constrain="domain", mirror=True)
-    fig.update_yaxes(showticklabels=False, ticks="", mirror=True)
-    fig.update_annotations(font_size=13)
-    fig = _with_legend(fig)
-    return fig.update_layout(legend_y=1 + 0.12 / rows, margin={"l": 15, "r": 15, "b": 15, "t": 95})
+        points, labels, below = _array(points), _array(labels), panel + count
+        _add_classes(fig, panel, points, labels, size=4)
+        _add_discs(fig, panel, clusters)
+        _add_numbers(fig, panel, _array(clusters.centers))
+        radius = max(float(clusters.radii[watched]), 1e-12)
+        local = (points[labels == watched] - _array(clusters.centers[watched])) / radius
+        x, y = circles(local, spacing)
+        fig.add_scatter(x=x, y=y, mode="lines", fill="toself", line_width=0, hoverinfo="skip",
+                        fillcolor=plots.ROLES["recorded"], opacity=0.6,
+                        showlegend=False)  # fmt: skip
+        _move(fig.data[-1], below)
+        _add_classes(fig, below, local, labels[labels == watched], size=3)
+        x, y = circles(np.zeros((1, 2)), 1.0, 72)
+        fig.add_scatter(x=x, y=y, mode="lines", line={"color": "#222", "width": 2},
+                        hoverinfo="skip", showlegend=False)  # fmt: skip
+        _move(fig.data[-1], below)
+        fig.update_xaxes(range=[-1.7, 1.7], title_text="in sensitive radii", row=2, col=panel)
+        fig.update_yaxes(range=[-1.7, 1.7], row=2, col=panel)
+        for at, row in ((panel, 1), (below, 2)):
+            fig.update_yaxes(scaleanchor="x" if at == 1 else f"x{at}", constrain="domain",
+                             row=row, col=panel)  # fmt: skip
+    return fig.update_xaxes(constrain="domain").update_annotations(font_size=14)
 
 
-def plot_score_panels(rows: dict, measures: list[str]):
+def plot_score_panels(rows: dict, measures: list[str], highlight: str = ""):
     """One panel a measure, one line a row: a dot for every seed, a stroke for their mean.
 
     Arguments: `rows`, name -> (seeds, measures) in [0, 1], drawn in percent; `measures`, the
-    panels' titles.
+    panels' titles; `highlight`, the row that is set off.
 
     >>> rows = {"60 epochs": [[0.9, 0.1], [0.8, 0.2]]}
     >>> fig = plot_score_panels(rows, ["accuracy", "inside"])
     """
     fig = plots.figure(height=180 + 34 * len(rows)).set_subplots(
-        1, len(measures), shared_yaxes=True, horizontal_spacing=0.025
+        1, len(measures), shared_yaxes=True, horizontal_spacing=0.05
     )
     names = list(rows)
     values = 100 * np.stack([np.asarray(rows[name], dtype=float) for name in names])
@@ -166,8 +173,12 @@ def plot_score_panels(rows: dict, measures: list[str]):
                         "line": {"width": 2.5, "color": plots.ROLES["substitute"]}},
             )  # fmt: skip
         title = "<br>".join(wrap(measures[column], 14))  # or neighbours would overlap
-        fig.update_xaxes(title_text=title, title_font_size=12, range=[-6, 106],
+        fig.update_xaxes(title_text=title, title_font_size=12, range=[-12, 112],
                          tickvals=[0, 50, 100], row=1, col=column + 1)  # fmt: skip
+    if highlight:
+        at = len(names) - 1 - names.index(highlight)  # the first row stands on top
+        fig.add_hrect(y0=at - 0.45, y1=at + 0.45, fillcolor=plots.ROLES["inside"], opacity=0.2,
+                      line_width=0, layer="below", row="all", col="all")  # fmt: skip
     return fig.update_yaxes(categoryorder="array", categoryarray=names[::-1])
 
 
@@ -181,24 +192,33 @@ def _move(trace, panel: int) -> None:
     trace.update(xaxis=f"x{suffix}", yaxis=f"y{suffix}")
 
 
-def _add_classes(fig, panel: int, points, labels, legend: bool, size: int = 5) -> None:
+def _add_classes(fig, panel: int, points, labels, size: int = 5) -> None:
+    """The points of every class; numbers beside the class means stand for a legend."""
     before = len(fig.data)
     plots.scatter_classes(fig, points.round(4).astype("float32"), labels, size=size)
     for trace in fig.data[before:]:
         _move(trace, panel)
-        trace.update(showlegend=legend, legendgroup=trace.name)
+        trace.update(showlegend=False)
+
+
+def _add_discs(fig, panel: int, clusters: Clusters, beta: float = 1.0) -> None:
+    centers, radii = _array(clusters.centers), beta * _array(clusters.radii)
+    for center, radius in zip(centers, radii, strict=True):
+        if radius > 0:
+            plots.add_disc(fig, center, radius, color="#222")
+            _move(fig.data[-1], panel)
 
 
 def _add_numbers(fig, panel: int, marks) -> None:
-    """The class means: white discs with the number of the class."""
+    """The class means: a small cross, and the number of the class beside its cloud."""
+    marks = _array(marks)
+    out = marks - marks.mean(0)  # away from the middle of the picture
+    side = np.where(out[:, 0] < 0, "left", "right")
+    height = np.where(out[:, 1] < 0, "bottom", "top")
     fig.add_scatter(
         x=marks[:, 0], y=marks[:, 1], mode="markers+text", hoverinfo="skip", showlegend=False,
-        text=[f"<b>{k}</b>" for k in range(len(marks))], textfont={"size": 11, "color": "#000"},
-        marker={"size": 17, "color": "#fff", "line": {"color": "#000", "width": 1.5}},
+        text=[f"<b> {k} </b>" for k in range(len(marks))], textfont={"size": 15, "color": "#000"},
+        textposition=[f"{h} {s}" for h, s in zip(height, side, strict=True)],
+        marker={"symbol": "cross-thin", "size": 7, "line": {"color": "#000", "width": 1.5}},
     )  # fmt: skip
     _move(fig.data[-1], panel)
-
-
-def _with_legend(fig):
-    legend = plots.legend_above(1.03) | {"itemsizing": "constant"}
-    return fig.update_layout(legend=legend, margin_t=80)

@@ -19,7 +19,12 @@ FATE_COLORS = (
 )
 FATE_SYMBOLS = ("circle-open", "diamond", "circle", "x")
 DEFAULTS = {"spacing": 0.1, "threshold": 0.2, "alpha": 1.0, "beta": 1.0}
-SYMBOLS = {"spacing": "r / s", "threshold": "threshold", "alpha": "alpha", "beta": "beta"}
+SYMBOLS = {
+    "spacing": "r<sub>k</sub> / s<sub>k</sub>",
+    "threshold": "threshold",
+    "alpha": "α",
+    "beta": "β",
+}
 SETTINGS = {
     "spacing": (0.04, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3),
     "threshold": (0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0),

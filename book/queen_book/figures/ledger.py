@@ -99,7 +99,7 @@ def plot_settings(points: torch.Tensor, labels: torch.Tensor, clusters: Clusters
 
 
 def _disc_traces(local: np.ndarray, fates: np.ndarray, settings: dict) -> list:
-    """Rim, discs of radius r, and the points of every fate; all in mean distances."""
+    """Rim, discs of radius r_k, and the points of every fate; all in mean distances."""
     import plotly.graph_objects as go  # optional: only figures need it
 
     beta = settings["beta"]
@@ -108,7 +108,7 @@ def _disc_traces(local: np.ndarray, fates: np.ndarray, settings: dict) -> list:
     traces = [go.Scatter(x=x, y=y, mode="lines", name="sensitive region",
                          line={"color": "#222", "width": 2}, hoverinfo="skip")]  # fmt: skip
     x, y = circles(recorded, settings["spacing"] * beta)
-    traces.append(go.Scatter(x=x, y=y, mode="lines", name="radius r", hoverinfo="skip",
+    traces.append(go.Scatter(x=x, y=y, mode="lines", name="radius r<sub>k</sub>", hoverinfo="skip",
                              line={"color": FATE_COLORS[2], "width": 1}))  # fmt: skip
     for number, name in enumerate(FATES):
         some = local[fates == number].round(3).astype("float32")
