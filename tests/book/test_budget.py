@@ -23,9 +23,9 @@ RUNS = [
     for seed in range(2)
 ]
 USERS = [
-    dict(threshold=t, client=who, accuracy=0.9 if who == "fresh" else 0.7)
+    dict(threshold=t, questions=q, accuracy=0.9 if q == 10 else 0.7)
     for t in THRESHOLDS
-    for who in ("fresh", "covered")
+    for q in (10, 100)
 ]
 
 
@@ -84,12 +84,15 @@ def test_a_slider_redraws(client):
     assert "first 100 queries" in before and status.value != before
 
 
-def test_the_film_has_a_frame_for_each_threshold_and_starts_with_the_highest():
+def test_the_film_has_a_frame_for_each_threshold_from_the_highest_on():
     fig = plot_threshold_film(RUNS, USERS, [run for run in RUNS if run["threshold"] == 0.2])
     assert [frame.name for frame in fig.frames] == ["0.2", "0.02"]
-    thief, fresh, covered = fig.frames[1].data
+    assert fig.layout.sliders[0].active == 1 and list(fig.data[0].y) == list(
+        fig.frames[1].data[0].y
+    )
+    thief, user = fig.frames[1].data
     assert np.allclose(thief.y, [0.55, 0.625, 0.825]) and list(thief.x) == list(BUDGETS)
-    assert set(fresh.y) == {0.9} and set(covered.y) == {0.7}
+    assert list(user.x) == [10, 100] and np.allclose(user.y, [0.9, 0.7])
 
 
 def test_a_threshold_without_honest_users_is_refused():

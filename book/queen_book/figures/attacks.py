@@ -1,4 +1,4 @@
-"""Figures of chapter 6: moved pixels, recovered answers, and what an attack is worth.
+"""Figures of chapter 6: recovered answers, and what an attack is worth.
 
 Tensors or arrays go in, plotly figures come out. Plotly is imported where it is used.
 """
@@ -17,30 +17,6 @@ from queen_ref.plots import (
     legend_above,
     seed_whiskers,
 )
-
-
-def plot_move_curves(moves: dict, limit: float, points: int = 60):
-    """How far pixels were moved: the share of pixels that moved at most so far.
-
-    Arguments: `moves`, name -> distances of pixels (any shape), none far above `limit`; `limit`,
-    the largest distance allowed, drawn as a dashed line; `points`, of each curve.
-
-    >>> fig = plot_move_curves({"copies": (images[:40] - queries).abs()}, limit=0.1)
-    """
-    fig = figure(x="distance of a pixel from the pool image's",
-                 y="pixels that moved at most so far (%)")  # fmt: skip
-    distances = np.append(np.linspace(0, limit, points), 1.05 * limit) + 1e-4 * limit
-    for number, (name, values) in enumerate(moves.items()):
-        values = np.sort(np.asarray(values, dtype=float).ravel())
-        share = 100 * np.searchsorted(values, distances, side="right") / len(values)
-        fig.add_scatter(
-            x=distances.round(5), y=share.round(2), mode="lines", name=name,
-            line={"color": CLASS_COLORS[number], "dash": DASHES[number % 4], "shape": "hv"},
-        )  # fmt: skip
-    fig.add_vline(x=limit, line={"color": "#444", "dash": "dash"}, annotation_text="eps",
-                  annotation_position="top left")  # fmt: skip
-    fig.update_yaxes(range=[0, 103])
-    return _with_legend(fig)
 
 
 def plot_curves(series: dict, x: str, y: str, log: bool = False, percent: bool = True):
@@ -142,14 +118,17 @@ def plot_scores(rows: dict, x: str, reference: tuple[str, float] | None = None):
     """Accuracies of the same seeds under different conditions, one line of dots a condition.
 
     A dot for each seed, a bar at their mean. Arguments: `rows`, name -> (seeds,) scores in [0, 1],
-    drawn in percent; `x`, label of the axis; `reference`, a name and a score, drawn as a dashed
-    line.
+    drawn in percent, where names that end alike after a comma share a colour; `x`, label of the
+    axis; `reference`, a name and a score, drawn as a dashed line.
 
     >>> fig = plot_scores({"naive": [0.5, 0.6]}, "accuracy (%)", ("undefended", 0.93))
     """
     fig = figure(height=150 + 42 * len(rows), x=x)
-    for number, (name, found) in enumerate(rows.items()):
-        _line_of_dots(fig, name, 100 * np.asarray(found, dtype=float), number)
+    ends = {name: name.rpartition(", ")[2] for name in rows}
+    numbers = {end: number for number, end in enumerate(dict.fromkeys(ends.values()))}
+    for name, found in rows.items():
+        values = 100 * np.asarray(found, dtype=float)
+        _line_of_dots(fig, name, values, numbers[ends[name]])
     fig.update_yaxes(categoryorder="array", categoryarray=list(rows)[::-1])
     if reference is not None:
         fig.add_vline(x=100 * reference[1], line={"color": ROLES["victim"], "dash": "dash"},

@@ -17,7 +17,6 @@ STYLES = {
     "QUEEN": ("#E69F00", "square", "solid"),
     "long walk only": ("#56B4E9", "diamond", "dash"),
     "strict QUEEN": ("#882255", "triangle-up", "solid"),
-    "strict, long walk": ("#CC79A7", "triangle-down", "dash"),
     "all reversed": ("#000000", "x", "dot"),
 }
 
@@ -154,6 +153,42 @@ def plot_paired_points(
     return _legend_below(fig)
 
 
+def plot_honest_curves(
+    honest: Sequence[dict], thieves: dict[str, Sequence[float]], budget: int, height: int = 460
+):
+    """Right answers to a fresh honest client against how many he has asked, one line a defence.
+
+    The open marks at the right edge are the thief's substitutes. Whiskers go from the worst seed to
+    the best. Arguments: `honest`, dicts with "defense" (a key of `STYLES`), "questions" and
+    "accuracy", one a seed; `thieves`, defence -> accuracies of substitutes, one a seed; `budget`,
+    the queries they were trained on; `height`, in pixels.
+
+    >>> rows = [{"defense": "QUEEN", "questions": 10, "accuracy": 0.97}]
+    >>> fig = plot_honest_curves(rows, {"QUEEN": [0.96]}, 1500)
+    """
+    fig = plots.figure(x="questions asked so far (log scale)", y="share of right answers",
+                       height=height)  # fmt: skip
+    for number, name in enumerate(thieves):
+        color, symbol, dash = STYLES[name]
+        mine = [row for row in honest if row["defense"] == name]
+        asked, means, low, high = mean_and_range(mine, "questions", "accuracy")
+        fig.add_scatter(
+            x=asked, y=means, name=f"{name}: honest client", mode="lines+markers",
+            line={"color": color, "dash": dash}, marker={"symbol": symbol, "size": 9},
+            error_y=plots.whiskers(means, low, high, thickness=1.5),
+        )  # fmt: skip
+        reached = thieves[name]
+        found = [float(np.mean(reached))]
+        fig.add_scatter(
+            x=[budget * 1.12**number], y=found, name=f"{name}: thief's substitute",
+            mode="markers", marker={"symbol": f"{symbol}-open", "size": 12, "color": color},
+            error_y=plots.whiskers(found, [min(reached)], [max(reached)], thickness=1.5),
+        )  # fmt: skip
+    ticks = sorted({row["questions"] for row in honest} | {budget})
+    fig.update_xaxes(type="log", tickvals=ticks, ticktext=[str(t) for t in ticks])
+    return fig.update_layout(legend=plots.legend_above())
+
+
 def plot_account_curves(rows: Sequence[dict], height: int = 400):
     """Share of the queries that is reversed, against the number of client names of one thief.
 
@@ -206,7 +241,7 @@ def download_link(rows: Sequence[dict], filename: str):
 
 def _legend_below(fig):
     fig.update_layout(
-        legend={"orientation": "h", "x": 0, "y": -0.22, "yanchor": "top"},
-        margin={"t": 60, "b": 110},
+        legend={"orientation": "h", "x": 0, "y": -0.3, "yanchor": "top"},
+        margin={"t": 60, "b": 130},
     )
     return fig

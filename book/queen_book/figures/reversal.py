@@ -23,8 +23,8 @@ EXACT = "#009E73"
 def plot_simplex_film(y, path):
     """y, p, t = 2p - y and both answers on the simplex of three classes; a slider moves p.
 
-    One frame for each p. Arguments: `y`, (3,) the victim's softmax; `path`, (T, 3) values of p with
-    different first entries, T >= 2.
+    One frame for each p; the figure starts where the two answers differ most. Arguments: `y`, (3,)
+    the victim's softmax; `path`, (T, 3) values of p with different first entries, T >= 2.
 
     >>> y = [0.8, 0.1, 0.1]
     >>> fig = plot_simplex_film(y, np.linspace([0, 0, 1], y, 5))
@@ -37,13 +37,14 @@ def plot_simplex_film(y, path):
     colors = (ROLES["victim"], ROLES["substitute"], "#000000", ROLES["reversed"], EXACT)
     symbols = ("square", "circle", "x", "diamond", "star")
     values = np.stack([y, path, 2 * path - y, cosine, exact])  # (5, T, 3)
+    first = int(np.abs(cosine - exact).sum(1).argmax())
     frames = []
     for step in range(len(path)):
         here = values[:, step]
         lines = [_line(here[[0, 1, 2]], "#888888", "dot"), _line(here[[1, 3]], colors[3], "solid")]
         marks = [_mark(*row) for row in zip(here, names, colors, symbols, strict=True)]
         frames.append(lines + marks)
-    fig = figure(height=520).add_traces(frames[len(path) // 3])
+    fig = figure(height=560).add_traces(frames[first])
     inner = (np.eye(3) + y[0]) / 2  # where t is a probability: half the size, a corner at y
     for corners, color, dash, name in (
         (np.eye(3), "#222222", "solid", "the simplex"),
@@ -63,7 +64,7 @@ def plot_simplex_film(y, path):
     fig.update_layout(legend=legend_above())
     fig.update_layout(margin={"t": 20})
     fig = add_slider(fig, frames, [f"{p[0]:.2f}" for p in path], prefix="p of the victim's class: ")
-    return fig.update_layout(sliders=[{"active": len(path) // 3, "pad": {"t": 10, "b": 5}}])
+    return fig.update_layout(sliders=[{"active": first, "pad": {"t": 10, "b": 5}}])
 
 
 def _line(points, color: str, dash: str) -> dict:
@@ -120,7 +121,7 @@ def plot_stages(cosines: dict, lengths: dict, names):
     """
     fig = figure(height=620)
     fig.set_subplots(2, 1, shared_xaxes=True, vertical_spacing=0.08)
-    shift = np.linspace(-0.12, 0.12, len(cosines))
+    shift = np.linspace(-0.08, 0.08, len(cosines))
     numbers = {name: number for number, name in enumerate(cosines)}  # one look in both panels
     for row, group in ((1, cosines), (2, lengths)):
         for name, values in group.items():
@@ -141,27 +142,33 @@ def plot_stages(cosines: dict, lengths: dict, names):
     return fig.update_layout(legend=legend_above())
 
 
-def plot_shadow_strength(accuracy, curves: dict, labels):
-    """What the shadows' accuracy does to the reversed answers.
+def plot_shadow_strength(accuracy, curves: dict, steps, labels):
+    """What the shadows' accuracy does to the reversed answers: shares above, lambda below.
 
     Arguments: `accuracy`, (L,) test accuracy of each level's shadows, in [0, 1]; `curves`, name ->
-    (L,) shares in [0, 1]; `labels`, how each level was trained, for the hover text.
+    (L,) shares in [0, 1]; `steps`, (L,) lambda of the exact form; `labels`, how each level was
+    trained, for the hover text.
 
     >>> curves = {"label kept": [0.0, 0.8]}
-    >>> fig = plot_shadow_strength([0.3, 0.9], curves, ["to 0.3", "to 0.9"])
+    >>> fig = plot_shadow_strength([0.3, 0.9], curves, [0.2, 0.9], ["to 0.3", "to 0.9"])
     """
-    fig = figure(x="test accuracy of a single shadow, %", y="share of queries, %", height=440)
-    accuracy = np.asarray(accuracy, dtype=float)
+    fig = figure(height=520)
+    fig.set_subplots(2, 1, shared_xaxes=True, vertical_spacing=0.08, row_heights=[0.65, 0.35])
     order = np.argsort(accuracy)
-    for number, (name, values) in enumerate(curves.items()):
+    percent = {name: 100 * np.asarray(values, dtype=float) for name, values in curves.items()}
+    rows = [(1, name, values) for name, values in percent.items()]
+    rows.append((2, "median lambda of exact", np.asarray(steps, dtype=float)))
+    for number, (row, name, values) in enumerate(rows):
         fig.add_scatter(
-            x=100 * accuracy[order], y=100 * np.asarray(values, dtype=float)[order], name=name,
+            x=100 * np.asarray(accuracy, dtype=float)[order], y=values[order], name=name,
             text=[labels[i] for i in order], mode="lines+markers",
             marker={"symbol": CLASS_SYMBOLS[number], "size": 9},
             line={"color": CLASS_COLORS[number]},
-            hovertemplate="%{text}: %{y:.1f} %",
+            hovertemplate="%{text}: %{y:.2f}", row=row, col=1,
         )  # fmt: skip
-    fig.update_yaxes(range=[-4, 104])
+    fig.update_yaxes(title_text="share of queries, %", range=[-4, 104], row=1, col=1)
+    fig.update_yaxes(title_text="lambda", range=[-0.04, 1.04], row=2, col=1)
+    fig.update_xaxes(title_text="test accuracy of a single shadow, %", row=2, col=1)
     return fig.update_layout(legend=legend_above())
 
 
@@ -188,7 +195,9 @@ def plot_margins(groups: dict, border: float = 0.5):
     fig.add_annotation(x=border, y=1, yref="y domain", text="label kept →", showarrow=False,
                        xanchor="left", xshift=4, yanchor="top")  # fmt: skip
     fig.update_xaxes(range=[-1, 1])
-    fig.update_xaxes(title_text="shadows' margin p_k - max p_j", row=len(groups), col=1)
+    fig.update_xaxes(
+        title_text="shadows' margin, p<sub>k</sub> − max p<sub>j</sub>", row=len(groups), col=1
+    )
     return fig
 
 
