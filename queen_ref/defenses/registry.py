@@ -131,17 +131,26 @@ def find(name: str | Maker) -> Maker:
     return name if callable(name) else DEFENSES.find(name)
 
 
+def unwrapped(maker: Maker) -> tuple[Any, set[str]]:
+    """What a `functools.partial`, or one of one, makes its defences with, and what it fixes.
+
+    >>> unwrapped(partial(Rounding, decimals=2))[1]
+    {'decimals'}
+    """
+    fixed: set[str] = set()
+    while isinstance(maker, partial):
+        fixed |= set(maker.keywords)
+        maker = maker.func
+    return maker, fixed
+
+
 def parts_of(make: Maker) -> tuple[str, ...]:
     """The parts that it asks for, beside the victim.
 
     >>> parts_of(find("queen")), parts_of(Rounding)
     (('queen',), ())
     """
-    given: set[str] = set()
-    inner: Any = make
-    while isinstance(inner, partial):
-        given |= set(inner.keywords)
-        inner = inner.func
+    _, given = unwrapped(make)
     try:
         asked = inspect.signature(make).parameters
     except (TypeError, ValueError):  # some callables written in C have no signature
@@ -155,11 +164,7 @@ def settings_in(maker: Maker) -> tuple[str, ...]:
     >>> settings_in(find("mad")), settings_in(find("rounding"))
     (('epsilon',), ('decimals',))
     """
-    fixed: set[str] = set()
-    inner: Any = maker
-    while isinstance(inner, partial):
-        fixed |= set(inner.keywords)
-        inner = inner.func
+    inner, fixed = unwrapped(maker)
     try:
         asked = inspect.signature(inner).parameters.values()
     except (TypeError, ValueError):  # some callables written in C have no signature
