@@ -85,8 +85,8 @@ lock: $(STAMP)  ## Renew requirements.lock from pyproject.toml (KEEP=1: only add
 	@$(BIN)/uv pip compile --quiet $(if $(KEEP),,--upgrade) --universal --python-version 3.11 \
 		--no-emit-index-url --no-emit-find-links --extra dev pyproject.toml -o requirements.lock
 
-results: $(STAMP)  ## Run the arena (cpu, 3 seeds) into book/results/arena.jsonl; goes on where it was
-	@$(BIN)/queen-ref arena --profile cpu --seeds 0,1,2 --out book/results/arena.jsonl
+results: $(STAMP)  ## Measure the lines of chapter 8, book/results/arena.jsonl; hours, goes on where it was
+	@$(BIN)/python book/tools/results.py
 
 times: $(STAMP)  ## Measure each chapter in smoke and cpu into book/results/times.json; goes on where it was
 	@$(BIN)/python book/tools/times.py

@@ -13,34 +13,34 @@ from html import escape
 from pathlib import Path
 
 from queen_book.figures.landing import NAMES
-from queen_ref.arena import read, summarise
-from queen_ref.arena.report import worst_attacks
+from queen_ref.arena import read
+from queen_ref.arena.verdict import Difference, Verdict, verdicts
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "book" / "results" / "arena.jsonl"
 PICTURE = ROOT / "book" / "assets" / "stolen.svg"
-TOLD = ("ddae+", "bayes")  # thieves who know the answers that a defence hides
+QUESTIONS = "1000"  # of an honest client
 
 WIDTH, LEFT, RIGHT, TOP, STEP = 760, 200, 730, 122, 25
-LOW, HIGH = 0.5, 1.0
-RADIUS = {"all": 4, "some": 8}  # where both are the same, one stands inside the other
+LOW, HIGH, TICK = -60, 10, 10  # points
 STYLE = """
   .back { fill: #ffffff } text { fill: #24292f; font: 14px system-ui, sans-serif }
   .head { font-size: 17px; font-weight: 600 } .small { font-size: 13px; fill: #57606a }
-  .grid { stroke: #d0d7de } .victim { stroke: #57606a; stroke-dasharray: 5 4; stroke-width: 1.5 }
-  .all { fill: #b3261e; stroke: #b3261e } .some { fill: none; stroke: #0550ae }
-  .all, .some { stroke-width: 2 }
+  .grid { stroke: #d0d7de } .free { stroke: #57606a; stroke-dasharray: 5 4; stroke-width: 1.5 }
+  .best { fill: #b3261e; stroke: #b3261e } .ordinary { fill: none; stroke: #57606a }
+  .honest { fill: #0550ae; stroke: #0550ae } .best, .ordinary, .honest { stroke-width: 2 }
   @media (prefers-color-scheme: dark) {
     .back { fill: #0d1117 } text { fill: #e6edf3 } .small { fill: #9da7b3 }
-    .grid { stroke: #30363d } .victim { stroke: #9da7b3 }
-    .all { fill: #ff8a80; stroke: #ff8a80 } .some { stroke: #79c0ff }
+    .grid { stroke: #30363d } .free { stroke: #9da7b3 }
+    .best { fill: #ff8a80; stroke: #ff8a80 } .ordinary { stroke: #9da7b3 }
+    .honest { fill: #79c0ff; stroke: #79c0ff }
   }
 """
 
 
-def across(value: float) -> float:
-    """Where a share of images stands on the page."""
-    return LEFT + (RIGHT - LEFT) * (value - LOW) / (HIGH - LOW)
+def across(points: float) -> float:
+    """Where a difference to no defence stands on the page."""
+    return LEFT + (RIGHT - LEFT) * (points - LOW) / (HIGH - LOW)
 
 
 def words(x: float, y: float, text: str, kind: str = "", anchor: str = "start") -> str:
@@ -53,75 +53,75 @@ def line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
 
 
 def dot(x: float, y: float, kind: str) -> str:
-    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{RADIUS[kind]}" class="{kind}"/>'
+    if kind == "honest":
+        return f'<rect x="{x - 5:.1f}" y="{y - 5:.1f}" width="10" height="10" class="{kind}"/>'
+    radius = 4 if kind == "best" else 8  # where both are the same, one stands inside the other
+    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}" class="{kind}"/>'
 
 
-def mark(row: dict, y: float, kind: str) -> list[str]:
+def mark(one: Difference, y: float, kind: str) -> list[str]:
     """A dot for the mean over seeds, a whisker from the worst seed to the best."""
-    mean, low, high = (across(row[f"substitute_accuracy{end}"]) for end in ("", "_min", "_max"))
+    mean, low, high = (across(100 * value) for value in (one.mean, one.low, one.high))
     ends = [line(x, y - 4, x, y + 4, kind) for x in (low, high)]
     return [line(low, y, high, y, kind), *ends, dot(mean, y, kind)]
 
 
-def drawing(rows: Sequence[dict]) -> str:
-    """What the best thief steals under each defence, as SVG.
+def drawing(found: Sequence[Verdict]) -> str:
+    """What the best thief and honest clients lose under each defence, as SVG.
 
-    Arguments: `rows`, of `queen_ref.arena.summarise`, of one profile, pool and policy.
+    Arguments: `found`, of `queen_ref.arena.verdict.verdicts`, without `none`.
     """
-    everyone = {row["defense"]: row for row in worst_attacks(rows)}
-    untold = {
-        row["defense"]: row for row in worst_attacks([r for r in rows if r["attack"] not in TOLD])
-    }
-    names = [name for name in NAMES if name in everyone]
-    low = min(row["substitute_accuracy"] for row in everyone.values())
-    seeds = {row["seeds"] for row in rows}
-    queries = {round(row["queries"]) for row in rows if row["attack"] == "naive"}
-    share = f"{int(100 * low)} % of images or more"
-    title = f"Under every defence some thief's copy is right on {share}"
-    below = f"MNIST, {queries.pop()} queries; means of {seeds.pop()} seeds, whiskers: worst to best"
-    foot = TOP + STEP * len(names)
-    victim = across(rows[0]["victim_accuracy"])
+    ordered = sorted(found, key=lambda one: one.honest[QUESTIONS].mean)
+    most = max(-100 * one.best.mean for one in found)
+    bound = int(most) + 1
+    title = f"No defence takes {bound} points from its best thief; one halves honest answers"
+    foot = TOP + STEP * len(ordered)
+    free = across(0)
     parts = [
         f'<rect width="{WIDTH}" height="{foot + 58}" class="back"/>',
         words(16, 30, title, "head"),
-        words(16, 52, below, "small"),
-        dot(24, 74, "all"),
+        words(16, 52, "MNIST, 1500 queries; means over seeds, whiskers: worst to best", "small"),
+        dot(24, 74, "best"),
         words(36, 79, "the best of all thieves"),
-        dot(234, 74, "some"),
-        words(248, 79, "the best of those not told the answers that the defence hides"),
-        words(victim, TOP - 16, "the victim itself", "small", "middle"),
-        line(victim, TOP - 10, victim, foot - 8, "victim"),
+        dot(214, 74, "ordinary"),
+        words(228, 79, "the best who does not look"),
+        dot(440, 74, "honest"),
+        words(452, 79, f"honest client of {QUESTIONS} questions"),
+        words(free, TOP - 16, "no defence", "small", "middle"),
+        line(free, TOP - 10, free, foot - 8, "free"),
     ]
-    for tick in range(50, 101, 10):
-        x = across(tick / 100)
+    for tick in range(LOW, HIGH + 1, TICK):
+        x = across(tick)
         parts += [
             line(x, TOP - 10, x, foot - 8, "grid"),
-            words(x, foot + 10, f"{tick} %", "small", "middle"),
+            words(x, foot + 10, f"{tick:+d}" if tick else "0", "small", "middle"),
         ]
-    parts.append(words((LEFT + RIGHT) / 2, foot + 36, "test images right", anchor="middle"))
-    for number, name in enumerate(names):
+    below = "points of accuracy, more or less than without a defence"
+    parts.append(words((LEFT + RIGHT) / 2, foot + 36, below, anchor="middle"))
+    for number, one in enumerate(ordered):
         y = TOP + STEP * number + 5
-        parts.append(words(LEFT - 14, y + 5, NAMES[name], anchor="end"))
-        parts += mark(untold[name], y, "some") + mark(everyone[name], y, "all")
+        parts.append(words(LEFT - 14, y + 5, NAMES[one.defense], anchor="end"))
+        parts += mark(one.honest[QUESTIONS], y, "honest")
+        parts += mark(one.thieves["ordinary"], y, "ordinary") + mark(one.best, y, "best")
     told = "; ".join(
-        f"{NAMES[name]} {everyone[name]['substitute_accuracy']:.3f} and "
-        f"{untold[name]['substitute_accuracy']:.3f}"
-        for name in names
+        f"{NAMES[one.defense]} {100 * one.best.mean:+.1f}, "
+        f"{100 * one.thieves['ordinary'].mean:+.1f}, {100 * one.honest[QUESTIONS].mean:+.1f}"
+        for one in ordered
     )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {foot + 58}" '
         f'width="{WIDTH}" height="{foot + 58}" role="img" aria-labelledby="title desc">\n'
         f'<title id="title">{escape(title)}</title>\n'
-        f'<desc id="desc">The best copy under each defence, of all thieves and of those who are '
-        f"not told the answers it hides: {escape(told)}.</desc>\n"
+        f'<desc id="desc">Points more or less than without a defence, of the best thief, of the '
+        f"best who does not look, of an honest client: {escape(told)}.</desc>\n"
         f"<style>{STYLE}</style>\n" + "\n".join(parts) + "\n</svg>\n"
     )
 
 
 def recorded() -> str:
-    """The picture of the recorded results, for the pool's own images."""
-    rows = summarise(read(RESULTS))
-    return drawing([row for row in rows if row["policy"] == "random" and row["profile"] == "cpu"])
+    """The picture of the recorded results, for the pool of the victim's own kind."""
+    found = verdicts(read(RESULTS))
+    return drawing([one for one in found if one.defense in NAMES and one.defense != "none"])
 
 
 def main() -> int:

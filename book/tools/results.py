@@ -1,5 +1,7 @@
 """Record chapter 8's lines, book/results/arena.jsonl: a plan of grids, in order of need.
 
+Thieves who train otherwise go into a file of their own, recipes.jsonl.
+
     python book/tools/results.py                 goes on where it was
     python book/tools/results.py --list          the parts, and how much of each is there
     python book/tools/results.py key pools       only these parts
@@ -18,7 +20,7 @@ from queen_ref.arena import Cache, Cell, Results, grid, run_grid
 from queen_ref.arena.engines import Processes
 
 ROOT = Path(__file__).resolve().parents[2]
-RESULTS = ROOT / "book" / "results" / "arena.jsonl"
+RESULTS = ROOT / "book" / "results"
 
 ORDINARY = ["naive", "top1", "s4l", "smoothing"]
 LOOKING = ["drop", "zero", "vote", "early", "rename", "ask-twice", "names-2", "names-4", "names-16",
@@ -41,6 +43,13 @@ SWEEPS: dict[str, tuple[str, tuple[float, ...]]] = {
     "reverse-sigmoid": ("beta", (0.05, 0.1, 0.5, 0.8)),
     "am": ("tau", (0.5, 0.9, 0.99)),
 }
+RECIPES: list[dict[str, object]] = [
+    {"schedule": "cosine"},
+    {"epochs": 30, "schedule": "cosine"},
+    {"epochs": 30, "schedule": "step"},
+    {"epochs": 30, "schedule": "constant"},
+    {"epochs": 30, "schedule": "step", "weight_decay": 0.0},
+]
 SEEDS = [0, 1, 2]
 MORE = list(range(3, 10))  # where a sentence rests on it
 
@@ -80,6 +89,13 @@ def plan() -> dict[str, list[Cell]]:
         "large pool": cells(["naive", "zero", "rim", "entropy", "drop"], TRIO, SEEDS, pool="all"),
         "knowing": cells(KNOWING, MAIN + REST, SEEDS),
         "crafted, undone": cells(["ddae"], CRAFTED, SEEDS, policy="jbda-tr"),
+        "recipes": [
+            cell
+            for recipe in RECIPES
+            for some in (cells(["naive"], ["none", "queen-strict"], SEEDS, recipe=recipe),
+                         cells(["zero"], ["queen-strict"], SEEDS, recipe=recipe))
+            for cell in some
+        ],
     }  # fmt: skip
 
 
@@ -98,7 +114,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Record chapter 8's lines.")
     parser.add_argument("parts", nargs="*", help="parts of the plan, by default all")
     parser.add_argument("--list", action="store_true", help="say what is there, measure nothing")
-    parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--out", type=Path, default=RESULTS, help="the folder of the files")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args(argv)
     parts = plan()
@@ -106,16 +122,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     if unknown:
         parser.error(f"parts: expected some of {', '.join(parts)}, got {', '.join(unknown)}")
     wanted = {name: parts[name] for name in options.parts or parts}
-    results = Results(options.out)
-    if options.list:
-        for name, some in wanted.items():
-            there = sum(cell.key in results for cell in some)
-            print(f"{name:12s} {there:4d} of {len(some)} cells")
-        return 0
-    results.open_for_append()
-    ordered = list({cell.key: cell for some in wanted.values() for cell in some}.values())
-    summary = run_grid(ordered, results, Processes(options.workers, Cache().folder))
-    return 1 if summary.failed else 0
+    failed = False
+    for file in dict.fromkeys(map(file_of, wanted)):
+        results = Results(options.out / file)
+        mine = {name: some for name, some in wanted.items() if file_of(name) == file}
+        if options.list:
+            for name, some in mine.items():
+                there = sum(cell.key in results for cell in some)
+                print(f"{file:14s} {name:16s} {there:4d} of {len(some)} cells")
+            continue
+        results.open_for_append()
+        once = {cell.key: cell for some in mine.values() for cell in some}
+        summary = run_grid([*once.values()], results, Processes(options.workers, Cache().folder))
+        failed = failed or bool(summary.failed)
+    return 1 if failed else 0
+
+
+def file_of(part: str) -> str:
+    """Where a part's lines stand: lines of another recipe would set all others apart.
+
+    >>> file_of("key")
+    'arena.jsonl'
+    """
+    return "recipes.jsonl" if part == "recipes" else "arena.jsonl"
 
 
 if __name__ == "__main__":

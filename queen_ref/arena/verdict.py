@@ -54,13 +54,15 @@ class Difference:
 class Verdict:
     """One defence: the best thief of each kind that was recorded, and honest clients.
 
-    Arguments: `defense`; `thieves`, by kind; `honest`, by the number of questions ("100", ...).
+    Arguments: `defense`; `naive`, the thief who trains on what he is told; `thieves`, the best by
+    kind; `honest`, by the number of questions ("100", ...).
 
     >>> max(one.best.mean for one in verdicts(lines)) < 0.1
     True
     """
 
     defense: str
+    naive: Difference
     thieves: dict[str, Difference]
     honest: dict[str, Difference]
 
@@ -128,7 +130,8 @@ def verdicts(
             if kind not in thieves or one.mean > thieves[kind].mean:
                 thieves[kind] = one
         if thieves and "naive" in cells:
-            out.append(Verdict(defense, thieves, _honest(cells["naive"], free)))
+            naive = _difference(cells["naive"], free, "naive")
+            out.append(Verdict(defense, naive, thieves, _honest(cells["naive"], free)))
     return sorted(out, key=lambda one: (one.defense == "none", one.best.mean))
 
 

@@ -5,12 +5,17 @@ import xml.etree.ElementTree as ET
 import picture
 import pytest
 
-from queen_ref.arena import read, summarise
+from queen_book.figures.landing import NAMES
+from queen_ref.arena import read
+from queen_ref.arena.verdict import verdicts
+
+SVG = "{http://www.w3.org/2000/svg}"
 
 
 @pytest.fixture(scope="module")
-def rows():
-    return [r for r in summarise(read(picture.RESULTS)) if r["policy"] == "random"]
+def found():
+    every = verdicts(read(picture.RESULTS))
+    return [one for one in every if one.defense in NAMES and one.defense != "none"]
 
 
 def test_the_file_is_that_of_the_recorded_results():
@@ -18,19 +23,18 @@ def test_the_file_is_that_of_the_recorded_results():
     assert picture.PICTURE.read_text(encoding="utf-8") == drawn, "run book/tools/picture.py --write"
 
 
-def test_its_title_states_a_share_that_every_defence_lets_through(rows):
-    root = ET.fromstring(picture.drawing(rows))
-    title = root.find("{http://www.w3.org/2000/svg}title").text
-    share = int(title.split(" %")[0].split()[-1]) / 100
-    best = {}
-    for row in rows:
-        best[row["defense"]] = max(best.get(row["defense"], 0), row["substitute_accuracy"])
-    assert 0.9 < share <= min(best.values()) < share + 0.01
+def test_its_title_states_what_no_best_thief_loses_and_an_honest_client_does(found):
+    title = ET.fromstring(picture.drawing(found)).find(f"{SVG}title").text
+    bound = int(title.split(" points")[0].split()[-1])
+    assert bound - 1 <= max(-100 * one.best.mean for one in found) < bound <= 5
+    halved = min(found, key=lambda one: one.honest[picture.QUESTIONS].mean)
+    assert -0.55 < halved.honest[picture.QUESTIONS].mean < -0.4
+    assert halved.defense.startswith("queen")
 
 
-def test_every_defence_has_two_dots_on_the_page(rows):
-    root = ET.fromstring(picture.drawing(rows))
-    dots = root.findall("{http://www.w3.org/2000/svg}circle")
-    names = {row["defense"] for row in rows}
-    assert len(dots) == 2 + 2 * len(names)
-    assert all(picture.LEFT <= float(dot.get("cx")) <= picture.RIGHT for dot in dots[2:])
+def test_every_defence_has_three_marks_on_the_page(found):
+    root = ET.fromstring(picture.drawing(found))
+    for shape, place, legend, each in (("circle", "cx", 2, 2), ("rect", "x", 2, 1)):
+        marks = root.findall(SVG + shape)[legend:]
+        assert len(marks) == each * len(found)
+        assert all(picture.LEFT <= float(mark.get(place)) <= picture.RIGHT for mark in marks)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from queen_book.three_classes import TITLES
 from queen_ref import plots
+from queen_ref.arena.report import summarise
 
 NAMES = {
     "none": "no defence",
@@ -49,6 +50,20 @@ THIEVES = {
     "data-free": "makes his own images",
     "entropy": "asks the most uncertain",
 }
+
+FIRST_PAGE = ("naive", "top1", "drop", "early", "zero", "ddae")  # measured against every defence
+
+
+def rows_of(lines: Sequence[dict], thieves: Sequence[str] = FIRST_PAGE) -> list[dict]:
+    """The rows that `plot_stolen_film` takes, of the lines of a results file.
+
+    >>> fig = plot_stolen_film(rows_of(read("arena.jsonl")))
+    """
+    return [
+        row for row in summarise(lines)
+        if row["profile"] == "cpu" and row["pool"] == "mnist" and row["policy"] == "random"
+        and row["seeds"] >= 3 and row["attack"] in thieves and row["defense"] in NAMES
+    ]  # fmt: skip
 
 
 def plot_stolen_film(rows: Sequence[dict], first: str = "queen-strict", height: int = 300):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 THIEVES = {  # kind: what the legend says, colour, marker
-    "ordinary": ("best ordinary thief", plots.ROLES["neutral"], "circle-open"),
+    "ordinary": ("best ordinary thief", plots.ROLES["neutral"], "circle"),
     "looks": ("best thief who looks", plots.ROLES["recorded"], "diamond"),
     "knows": ("best thief who knows", plots.ROLES["substitute"], "x"),
 }
@@ -42,16 +42,18 @@ def plot_verdicts(
     if not verdicts:
         raise ValueError("expected at least one verdict")
     fig = plots.figure(
-        "The best thief loses next to nothing", "points more or less than without a defence",
+        "The best thief loses next to nothing", "points, against no defence",
         height=height,
     )  # fmt: skip
     rows = [title_of(one.defense) for one in verdicts]
     for name, one in zip(rows, verdicts, strict=True):
-        reached = [thief.mean for thief in one.thieves.values()]
+        reached = [one.naive.mean, *(thief.mean for thief in one.thieves.values())]
         fig.add_scatter(
             x=[100 * min(reached), 100 * max(reached)], y=[name, name], mode="lines",
             line={"color": "#ccc", "width": 4}, showlegend=False, hoverinfo="skip",
         )  # fmt: skip
+    naive = [(n, v.naive) for n, v in zip(rows, verdicts, strict=True)]
+    _add_points(fig, naive, "naive thief", plots.ROLES["neutral"], "circle-open")
     for kind in KINDS:
         title, color, symbol = THIEVES[kind]
         there = [(n, v.thieves[kind]) for n, v in zip(rows, verdicts, strict=True)
@@ -63,14 +65,14 @@ def plot_verdicts(
     _add_points(fig, kept, title, plots.ROLES["victim"], "square")
     fig.add_vline(x=0, line={"color": "#444", "width": 1, "dash": "dot"})
     fig.update_yaxes(categoryorder="array", categoryarray=rows[::-1])
-    return fig.update_layout(legend=plots.legend_above(), margin_t=110)
+    return fig.update_layout(legend=plots.legend_above(), margin_t=130, title_y=0.98)
 
 
 def _add_points(fig: Figure, there: list, title: str, color: str, symbol: str) -> None:
     means = [100 * one.mean for _, one in there]
     fig.add_scatter(
         x=means, y=[name for name, _ in there], mode="markers", name=title,
-        marker={"color": color, "symbol": symbol, "size": 10, "line": {"width": 2}},
+        marker={"color": color, "symbol": symbol, "size": 9},
         error_x=plots.whiskers(means, [100 * one.low for _, one in there],
                                [100 * one.high for _, one in there], thickness=1, width=3),
         text=[one.attack for _, one in there],
@@ -122,4 +124,4 @@ def plot_plane(
         )  # fmt: skip
         fig.update_yaxes(title_text="best thief, points", row=row, col=1)
     fig.update_xaxes(title_text="honest clients, points", row=len(questions), col=1)
-    return fig.update_layout(legend=plots.legend_above(1.06), margin_t=130)
+    return fig.update_layout(legend=plots.legend_above(1.06), margin_t=150, title_y=0.985)
