@@ -86,7 +86,7 @@ lock: $(STAMP)  ## Renew requirements.lock from pyproject.toml (KEEP=1: only add
 		--no-emit-index-url --no-emit-find-links --extra dev pyproject.toml -o requirements.lock
 
 results: $(STAMP)  ## Measure the lines of chapter 8, book/results/arena.jsonl; hours, goes on where it was
-	@$(BIN)/python book/tools/results.py
+	@$(BIN)/python book/tools/grids.py
 
 times: $(STAMP)  ## Measure each chapter in smoke and cpu into book/results/times.json; goes on where it was
 	@$(BIN)/python book/tools/times.py

@@ -84,6 +84,29 @@ def kind_of(attack: str) -> str:
     return "knows" if name in ATTACKS and ATTACKS[name].adaptive else "looks"
 
 
+def differences(
+    lines: Sequence[dict], profile: str = "cpu", pool: str = "mnist"
+) -> dict[str, dict[str, Difference]]:
+    """By defence and by thief: what he has more than the naive thief without a defence.
+
+    A defence that keeps the label leaves its thieves the labels, whatever else it does: `top1` is
+    there what was recorded against the defence `top1`.
+
+    Arguments: `lines` of a results file, with the naive thief against `none` among them;
+    `profile` and `pool`, whose lines count.
+    Errors: `ValueError` without the naive thief against `none`, or for two lines of one cell.
+
+    >>> differences(read("arena.jsonl"))["none"]["naive"].mean
+    0.0
+    """
+    cells = _cells(lines, profile, pool)
+    free = cells["none"]["naive"]
+    return {
+        defense: {thief: _difference(cell, free, thief) for thief, cell in some.items()}
+        for defense, some in cells.items()
+    }
+
+
 def verdicts(
     lines: Sequence[dict],
     attacks: Sequence[str] | None = None,
@@ -93,17 +116,32 @@ def verdicts(
 ) -> list[Verdict]:
     """A verdict for each defence, the one whose best thief loses most first, `none` last.
 
-    A defence that keeps the label leaves its thieves the labels, whatever else it does: they
-    count as recorded against the defence `top1`. Thieves of fewer than `least` seeds do not count.
-
-    Arguments: `lines` of a results file, with the naive thief against `none` among them;
-    `attacks`, to look at no others; `profile` and `pool`, whose lines count; `least`, of seeds.
-    Errors: `ValueError` without the naive thief against `none`, or for two lines of one cell.
+    Arguments: `lines`, `profile` and `pool`, see `differences`; `attacks`, to look at no others;
+    `least`: thieves of fewer seeds do not count.
+    Errors: those of `differences`.
 
     >>> [one.defense for one in verdicts(read("arena.jsonl"))][-1]
     'none'
     """
-    found: dict[str, dict[str, dict[int, dict]]] = {}  # by defence, by thief, by seed
+    cells = _cells(lines, profile, pool)
+    out = []
+    for defense, found in differences(lines, profile, pool).items():
+        thieves: dict[str, Difference] = {}
+        for attack, one in found.items():
+            if len(one.seeds) < least or (attacks is not None and attack not in attacks):
+                continue
+            kind = kind_of(attack)
+            if kind not in thieves or one.mean > thieves[kind].mean:
+                thieves[kind] = one
+        if thieves and "naive" in found:
+            honest = _honest(cells[defense]["naive"], cells["none"]["naive"])
+            out.append(Verdict(defense, found["naive"], thieves, honest))
+    return sorted(out, key=lambda one: (one.defense == "none", one.best.mean))
+
+
+def _cells(lines: Sequence[dict], profile: str, pool: str) -> dict[str, dict[str, dict[int, dict]]]:
+    """The lines by defence (with its setting, if that is not the usual one), thief and seed."""
+    found: dict[str, dict[str, dict[int, dict]]] = {}
     names: dict[str, str] = {}  # of a defence with its setting: its name
     for line, (words, _) in zip(lines, told_apart(lines), strict=True):
         if line["profile"] == profile and line["pool"] == pool:
@@ -112,27 +150,13 @@ def verdicts(
             if line["seed"] in cell:
                 raise ValueError(f"lines: expected one line a seed and cell, two of {words}")
             cell[line["seed"]] = line
-    free = found.get("none", {}).get("naive")
-    if not free:
+    if "naive" not in found.get("none", {}):
         raise ValueError("lines: expected the naive thief against none, with random queries")
     labels = found.get("top1", {}).get("naive")
-    out = []
     for defense, cells in found.items():
-        keeps = says(DEFENSES.get(names[defense]), "keeps_label", False)
-        if keeps and labels and "top1" not in cells:
-            cells = {**cells, "top1": labels}
-        thieves: dict[str, Difference] = {}
-        for attack, cell in cells.items():
-            one = _difference(cell, free, attack)
-            if len(one.seeds) < least or (attacks is not None and attack not in attacks):
-                continue
-            kind = kind_of(attack)
-            if kind not in thieves or one.mean > thieves[kind].mean:
-                thieves[kind] = one
-        if thieves and "naive" in cells:
-            naive = _difference(cells["naive"], free, "naive")
-            out.append(Verdict(defense, naive, thieves, _honest(cells["naive"], free)))
-    return sorted(out, key=lambda one: (one.defense == "none", one.best.mean))
+        if labels and says(DEFENSES.get(names[defense]), "keeps_label", False):
+            cells.setdefault("top1", labels)
+    return found
 
 
 def _thief(words: dict[str, str]) -> str:

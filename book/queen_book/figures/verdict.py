@@ -1,4 +1,4 @@
-"""Figures of the verdict: a row a defence, and the plane of what is kept and what is stolen."""
+"""Figures of the verdict: a row a defence, every cell, the plane of what is kept and stolen."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from queen_book.figures.landing import NAMES
 from queen_ref import plots
-from queen_ref.arena.verdict import KINDS, Verdict
+from queen_ref.arena.verdict import KINDS, Difference, Verdict, kind_of
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -78,6 +78,37 @@ def _add_points(fig: Figure, there: list, title: str, color: str, symbol: str) -
         text=[one.attack for _, one in there],
         hovertemplate="%{y}: %{x:+.1f} points %{text}<extra></extra>",
     )  # fmt: skip
+
+
+def plot_losses(
+    found: Mapping[str, Mapping[str, Difference]], least: float = 2, height: int = 640
+) -> Figure:
+    """Every cell: points that a thief has less than without a defence, thieves down.
+
+    Where he loses less than `least` points there is a dot, where nothing was recorded nothing.
+
+    Arguments: `found`, of `queen_ref.arena.verdict.differences`, the defences that are to be shown,
+    in order; `least`, points; `height` in pixels. Errors: `ValueError` for no cells.
+
+    >>> fig = plot_losses({"queen": {"naive": Difference("naive", (0,), (-0.1,))}})
+    """
+    thieves = list(dict.fromkeys(name for some in found.values() for name in some))
+    if not thieves:
+        raise ValueError("expected at least one cell")
+    thieves.sort(key=lambda name: (KINDS.index(kind_of(name)), thieves.index(name)))
+    cells = [[some.get(name) for some in found.values()] for name in thieves]
+    fig = plots.figure("Where a thief loses", height=height)
+    fig.add_heatmap(
+        z=[[None if one is None else max(-100 * one.mean, 0) for one in row] for row in cells],
+        x=[title_of(name) for name in found], y=thieves, zmin=0, zmax=40,
+        text=[["" if one is None else f"{-100 * one.mean:.0f}" if -100 * one.mean >= least else "·"
+               for one in row] for row in cells],
+        texttemplate="%{text}", colorscale=[[0, "#f2f2f2"], [1, plots.ROLES["victim"]]],
+        xgap=2, ygap=2, hoverongaps=False, showscale=False,
+        hovertemplate="%{y} against %{x}: %{z:.1f} points less<extra></extra>",
+    )  # fmt: skip
+    fig.update_yaxes(autorange="reversed", showgrid=False)
+    return fig.update_xaxes(showgrid=False, tickangle=-60, side="bottom")
 
 
 def plot_plane(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from queen_ref.arena.verdict import KINDS, kind_of, verdicts
+from queen_ref.arena.verdict import KINDS, differences, kind_of, verdicts
 from queen_ref.attacks import ATTACKS
 
 FREE = (0.90, 0.94, 0.92)  # the naive thief without a defence, by seed
@@ -90,3 +90,9 @@ def test_thieves_of_few_seeds_do_not_count():
 def test_what_cannot_be_compared_is_said(lines, said):
     with pytest.raises(ValueError, match=said):
         verdicts(lines)
+
+
+def test_every_thief_has_his_difference_by_defence():
+    found = differences([*NONE, *cell("zero", "queen", [0.88, 0.92, 0.90])])
+    assert found["none"]["naive"].values == (0, 0, 0)
+    assert found["queen"]["zero"].mean == pytest.approx(-0.02)

@@ -2,9 +2,9 @@
 
 Thieves who train otherwise go into a file of their own, recipes.jsonl.
 
-    python book/tools/results.py                 goes on where it was
-    python book/tools/results.py --list          the parts, and how much of each is there
-    python book/tools/results.py key pools       only these parts
+    python book/tools/grids.py                 goes on where it was
+    python book/tools/grids.py --list          the parts, and how much of each is there
+    python book/tools/grids.py key pools       only these parts
 
 Some six hours of one core in all, shared by two workers.
 """
