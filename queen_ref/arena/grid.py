@@ -7,6 +7,8 @@ nothing new are left out, as in the literature:
 - an attack that needs the defence's codebook where the defence has none;
 - an attack that reads the label alone where the defence keeps it: that is the defence `top1`
   attacked naively, whatever else the answer holds;
+- an attack that only has more accounts where the defence has no memory: whoever asks is answered
+  alike, so it is the naive attack;
 - S4L and smoothing with anything but random queries.
 """
 
@@ -54,6 +56,8 @@ def suits(attack: str | Attack, policy: str, defense: str | Maker) -> bool:
     if "codebook" in attack.needs and says(maker, "held", None) is None:
         return False
     if says(attack.method, "reads_label_only", False) and says(maker, "keeps_label", False):
+        return False
+    if says(attack.method, "only_accounts", False) and not says(maker, "stateful", True):
         return False
     return attack.suits(policy)
 

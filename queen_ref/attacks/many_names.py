@@ -28,6 +28,7 @@ class ManyNames:
 
     name = "names"
     on_request = True
+    only_accounts = True
 
     def __init__(self, names: int):
         check_number("names", names, low=1, integer=True)

@@ -16,6 +16,7 @@ way back. What a recovery is stands on it, and each of these may be missing:
   was recorded of the old one is not taken for the new one's;
 - `scaled_by`: those names of `Sizes` that stand in the key of its cells only;
 - `reads_label_only`: where a defence keeps the label, it says nothing new;
+- `only_accounts`: where a defence has no memory, it says nothing new;
 - `begin(pool, knowledge, sizes, seed)`: the recovery at work, for one that needs something;
 - `check(knowledge, classes)`: raises `ValueError`, before the first query, for what cannot work;
 - `finish(substitute, pool, knowledge, seed)`: gives back what is made of the trained substitute;

@@ -24,6 +24,12 @@ def test_the_grid_leaves_out_what_would_say_nothing():
     assert {cell.defense for cell in cells} == set(DEFENSES.usual)
 
 
+@pytest.mark.parametrize("defense", DEFENSES)
+def test_more_accounts_are_left_out_where_the_defence_has_no_memory(defense):
+    remembers = defense.startswith("queen") or defense in ("modelguard-s", "prada", "d-add")
+    assert suits("names-4", "random", defense) == remembers
+
+
 def test_an_attack_that_chooses_its_images_itself_has_one_row_whatever_the_policies():
     picks = Attack(policy="jbda-tr")
     for policies in (["random"], ["random", "jbda-tr"]):
