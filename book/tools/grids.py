@@ -73,18 +73,12 @@ def plan() -> dict[str, list[Cell]]:
             for defense, (name, values) in SWEEPS.items()
             for cell in cells(SWEPT, [defense], SEEDS, vary=[(name, v) for v in values])
         ],
-        "pools": [
-            cell
-            for pool in ("digits", "mnist+digits")
-            for cell in cells(
-                ["naive", "top1", "zero", "drop", "names-16", "few-queries"],
-                BY_POOL, SEEDS, pool=pool,
-            )
-        ],
+        "pools": by_pool(SWEPT),
         "ten seeds": cells([*KEY, "names-16", "ask-twice"], MAIN, MORE),
         "undoing": cells(["ddae"], REST, SEEDS),
         "data-free": cells(["data-free"], ["none", "queen-strict", "queen", "modelguard-w"], SEEDS),
         "crafted": cells(["naive", "top1"], CRAFTED, SEEDS, policy="jbda-tr"),
+        "pools, more": by_pool(["names-16", "few-queries"]),
         "all": cells(ORDINARY + LOOKING, REST, SEEDS),
         "large pool": cells(["naive", "zero", "rim", "entropy", "drop"], TRIO, SEEDS, pool="all"),
         "knowing": cells(KNOWING, MAIN + REST, SEEDS),
@@ -92,11 +86,13 @@ def plan() -> dict[str, list[Cell]]:
         "recipes": [
             cell
             for recipe in RECIPES
-            for some in (cells(["naive"], ["none", "queen-strict"], SEEDS, recipe=recipe),
-                         cells(["zero"], ["queen-strict"], SEEDS, recipe=recipe))
+            for some in (
+                cells(["naive"], ["none", "queen-strict"], SEEDS, recipe=recipe),
+                cells(["zero"], ["queen-strict"], SEEDS, recipe=recipe),
+            )
             for cell in some
         ],
-    }  # fmt: skip
+    }
 
 
 def cells(
@@ -108,6 +104,16 @@ def cells(
     4
     """
     return grid("cpu", attacks, [policy], defenses, seeds, **more)
+
+
+def by_pool(attacks: list[str]) -> list[Cell]:
+    """Where the images are foreign, all or half of them.
+
+    >>> {cell.pool for cell in by_pool(["naive"])} == {"digits", "mnist+digits"}
+    True
+    """
+    pools = ("digits", "mnist+digits")
+    return [cell for pool in pools for cell in cells(attacks, BY_POOL, SEEDS, pool=pool)]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
