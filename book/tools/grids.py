@@ -73,12 +73,12 @@ def plan() -> dict[str, list[Cell]]:
             for defense, (name, values) in SWEEPS.items()
             for cell in cells(SWEPT, [defense], SEEDS, vary=[(name, v) for v in values])
         ],
-        "pools": by_pool(SWEPT),
+        "pools": by_pool([*SWEPT, "early", "names-16"]),
         "ten seeds": cells([*KEY, "names-16", "ask-twice"], MAIN, MORE),
         "undoing": cells(["ddae"], REST, SEEDS),
         "data-free": cells(["data-free"], ["none", "queen-strict", "queen", "modelguard-w"], SEEDS),
         "crafted": cells(["naive", "top1"], CRAFTED, SEEDS, policy="jbda-tr"),
-        "pools, more": by_pool(["names-16", "few-queries"]),
+        "pools, more": by_pool(["few-queries"]),
         "all": cells(ORDINARY + LOOKING, REST, SEEDS),
         "large pool": cells(["naive", "zero", "rim", "entropy", "drop"], TRIO, SEEDS, pool="all"),
         "knowing": cells(KNOWING, MAIN + REST, SEEDS),
