@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "book" / "results" / "arena.jsonl"
 PICTURE = ROOT / "book" / "assets" / "stolen.svg"
 QUESTIONS = "1000"  # of an honest client
+CONTROLS = ("none", "none-oe")
 
 WIDTH, LEFT, RIGHT, TOP, STEP = 760, 200, 730, 122, 25
 LOW, HIGH, TICK = -60, 10, 10  # points
@@ -74,7 +75,9 @@ def drawing(found: Sequence[Verdict]) -> str:
     ordered = sorted(found, key=lambda one: one.honest[QUESTIONS].mean)
     most = max(-100 * one.best.mean for one in found)
     bound = int(most) + 1
-    title = f"No defence takes {bound} points from its best thief; one halves honest answers"
+    title = (
+        f"No defence takes {bound} points from its best thief; strict QUEEN halves honest answers"
+    )
     foot = TOP + STEP * len(ordered)
     free = across(0)
     parts = [
@@ -121,7 +124,7 @@ def drawing(found: Sequence[Verdict]) -> str:
 def recorded() -> str:
     """The picture of the recorded results, for the pool of the victim's own kind."""
     found = verdicts(read(RESULTS))
-    return drawing([one for one in found if one.defense in NAMES and one.defense != "none"])
+    return drawing([one for one in found if one.defense in NAMES and one.defense not in CONTROLS])
 
 
 def main() -> int:

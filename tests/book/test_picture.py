@@ -15,7 +15,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 @pytest.fixture(scope="module")
 def found():
     every = verdicts(read(picture.RESULTS))
-    return [one for one in every if one.defense in NAMES and one.defense != "none"]
+    return [one for one in every if one.defense in NAMES and one.defense not in picture.CONTROLS]
 
 
 def test_the_file_is_that_of_the_recorded_results():
