@@ -69,9 +69,13 @@ def plan() -> dict[str, list[Cell]]:
         ],
         "others": cells(["naive", "top1", "zero", "drop", "early"], REST, SEEDS),
         "sweeps": [
-            cell
-            for defense, (name, values) in SWEEPS.items()
-            for cell in cells(SWEPT, [defense], SEEDS, vary=[(name, v) for v in values])
+            *(
+                cell
+                for defense, (name, values) in SWEEPS.items()
+                for cell in cells(SWEPT, [defense], SEEDS, vary=[(name, v) for v in values])
+            ),
+            # The other direction of GRAD^2, the stronger one, see chapter 7.
+            *cells(SWEPT, ["grad2", "grad2-keep"], SEEDS, vary=[("sign", -1)]),
         ],
         "pools": by_pool([*SWEPT, "early", "names-16"]),
         "ten seeds": cells([*KEY, "names-16", "ask-twice"], MAIN, MORE),
