@@ -44,7 +44,7 @@ def plot_verdicts(
     if not verdicts:
         raise ValueError("expected at least one verdict")
     fig = plots.figure(
-        "The best thief loses next to nothing", "points, against no defence",
+        "The best thief loses next to nothing", "points",
         height=height,
     )  # fmt: skip
     rows = [title_of(one.defense) for one in verdicts]
@@ -67,7 +67,7 @@ def plot_verdicts(
     _add_points(fig, kept, title, plots.ROLES["victim"], "square")
     fig.add_vline(x=0, line={"color": "#444", "width": 1, "dash": "dot"})
     fig.update_yaxes(categoryorder="array", categoryarray=rows[::-1])
-    return fig.update_layout(legend=plots.legend_above(), margin_t=130, title_y=0.98)
+    return fig.update_layout(legend=plots.legend_above(), margin_t=170, title_y=0.98)
 
 
 def _add_points(fig: Figure, there: list, title: str, color: str, symbol: str) -> None:
@@ -157,4 +157,4 @@ def plot_plane(
         )  # fmt: skip
         fig.update_yaxes(title_text="best thief, points", range=[LOW, 3], row=row, col=1)
     fig.update_xaxes(title_text="honest clients, points", row=len(questions), col=1)
-    return fig.update_layout(legend=plots.legend_above(1.06), margin_t=150, title_y=0.985)
+    return fig.update_layout(legend=plots.legend_above(1.06), margin_t=170, title_y=0.985)
