@@ -6,7 +6,7 @@ Thieves who train otherwise go into a file of their own, recipes.jsonl.
     python book/tools/grids.py --list          the parts, and how much of each is there
     python book/tools/grids.py key pools       only these parts
 
-Some six hours of one core in all, shared by two workers.
+Hours: chapter 8 says how many its lines took.
 """
 
 import argparse
