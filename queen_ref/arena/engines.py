@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
-from multiprocessing import connection, get_context
+from multiprocessing import connection, current_process, get_context
 from typing import Any, Protocol
 
 from queen_ref.arena.cells import Cell
@@ -96,6 +96,11 @@ class Processes:
         run: Run | None = None,
         own: Own | None = None,
     ):
+        if getattr(current_process(), "_inheriting", False):  # a worker that reads the script anew
+            raise SystemExit(
+                'workers: expected the script to call it below `if __name__ == "__main__":`, '
+                "for each worker process reads the script"
+            )
         self.slots, self.cache, self.run = workers, cache, run or run_in
         self.packed = Packed.of(own) if own else None
         # Spawned: a fork would inherit torch's threads in whatever state they are.

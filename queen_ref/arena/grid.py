@@ -14,6 +14,7 @@ nothing new are left out, as in the literature:
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,8 @@ from queen_ref.attacks.registry import ATTACKS, POLICIES, Attack
 from queen_ref.cache import expanded
 from queen_ref.checks import check_number
 from queen_ref.data.profiles import POOLS, PROFILES, Data, pools_in
-from queen_ref.defenses.registry import DEFENSES, Maker, find, parts_of, settings_in
-from queen_ref.models import BUILDERS, Builder
+from queen_ref.defenses.registry import DEFENSES, Maker, find, make, parts_of, settings_in
+from queen_ref.models import BUILDERS, Builder, build
 from queen_ref.queen.config import QueenConfig
 from queen_ref.registry import says
 from queen_ref.training.recipe import Recipe
@@ -49,17 +50,26 @@ def suits(attack: str | Attack, policy: str, defense: str | Maker) -> bool:
     >>> suits("ddae", "random", "queen"), suits("ddae", "random", "none")
     (True, False)
     """
+    return not why_not(attack, policy, defense)
+
+
+def why_not(attack: str | Attack, policy: str, defense: str | Maker) -> str:
+    """Why the combination does not belong to the grid; empty if it does.
+
+    >>> why_not("ddae", "random", "none")
+    'there is no defence to adapt to'
+    """
     attack = ATTACKS.find(attack) if isinstance(attack, str) else attack
     maker = find(defense)
     if attack.adaptive and says(maker, "l1_bound", None) == 0:
-        return False
+        return "there is no defence to adapt to"
     if "codebook" in attack.needs and says(maker, "held", None) is None:
-        return False
+        return "the defence has no codebook"
     if says(attack.method, "reads_label_only", False) and says(maker, "keeps_label", False):
-        return False
+        return "the defence keeps the label: that is the naive attack on top1"
     if says(attack.method, "only_accounts", False) and not says(maker, "stateful", True):
-        return False
-    return attack.suits(policy)
+        return "the defence has no memory: that is the naive attack"
+    return "" if attack.suits(policy) else "the attack does not go with that policy"
 
 
 def grid(
@@ -116,6 +126,8 @@ def grid(
     pools_in(pool, pools)  # a name that is not known is said now
     for name, value in vary:
         _check_setting(name, value, shields)
+        for one in shields:
+            _check_value(name, value, one.thing)
     changes: list[tuple[tuple[str, object], ...]] = [(pair,) for pair in vary] or [()]
     of_queen = bool(vary) and "queen" in parts_of(shields[0].thing)
     for change in changes:
@@ -149,7 +161,12 @@ def grid(
         and (policy in rules or attack.thing.policy is not None)
     ]  # fmt: skip
     if not cells:
-        raise ValueError("grid: expected attacks that suit the policies and defenses, none does")
+        rule = next((one for one in rules if thieves[0].thing.suits(one.name)), rules[0])
+        reason = why_not(thieves[0].thing, rule.name, shields[0].thing)
+        raise ValueError(
+            "grid: expected attacks that suit the policies and defenses, none does; "
+            f"{thieves[0].name} x {rule.name} x {shields[0].name}: {reason}"
+        )
     if data is not None:
         check_pool(cells, data)
     return cells
@@ -170,6 +187,14 @@ def _check_setting(name: str, value: object, shields: Sequence[Named[Maker]]) ->
                 f"vary: expected a setting that all defenses have, {one.name} has "
                 f"{', '.join(known) or 'none'}, got {name}={value}"
             )
+
+
+def _check_value(name: str, value: object, maker: Maker) -> None:
+    """Demand a value that the maker takes, tried in front of a network that nobody trained."""
+    if {"queen", "images"} & set(parts_of(maker)):
+        return  # QUEEN's are checked with its settings; these would be fitted to the images first
+    net = build("small_cnn", (1, 28, 28), 10, 0)
+    make(partial(maker, **{name: value}), net, outlier_exposed=net, misinformation=net)
 
 
 def _not_usual(recipe: Mapping[str, object], usual: Recipe) -> tuple[tuple[str, object], ...]:

@@ -170,8 +170,10 @@ def run(
     summary = run_grid(wanted, results, engine)
     if summary.failed:
         cell, error = summary.failed[0]
+        failed, others = len(summary.failed), len(wanted) - len(summary.failed)
         raise RuntimeError(
-            f"{len(summary.failed)} of {len(wanted)} cells failed, the others are in {out}; "
-            f"the first: {cell.name}: {type(error).__name__}: {error}"
+            f"{failed} of {len(wanted)} cells failed"
+            + (f", the others are in {out}" if others else "")
+            + f"; the first: {cell.name}: {type(error).__name__}: {error}"
         ) from error
     return [results.lines[cell.key] for cell in wanted]

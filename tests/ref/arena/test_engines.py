@@ -1,5 +1,6 @@
 """Engines: an outcome is a result or the exception that ended the cell, wherever it ran."""
 
+import multiprocessing
 import os
 import time
 from concurrent.futures.process import BrokenProcessPool
@@ -46,6 +47,13 @@ def test_a_cell_with_methods_of_ones_own_is_not_sent_without_them():
     with pytest.raises(ValueError, match="own: expected what the cells brought along"):
         engine.submit(replace(CELL, own=Own(attacks={"mine": Attack()})))
     engine.close()
+
+
+def test_a_script_without_its_guard_is_told_of_it(monkeypatch):
+    # So it is in a worker, while it reads the script that began it.
+    monkeypatch.setattr(multiprocessing.current_process(), "_inheriting", True, raising=False)
+    with pytest.raises(SystemExit, match="workers: expected the script to call it below"):
+        Processes(2)
 
 
 def test_a_worker_that_is_killed_costs_its_own_cell_at_most(tmp_path):

@@ -66,7 +66,12 @@ def test_the_defences_that_keep_the_label_are_those_that_promise_it():
         # The name fixes it: the value would be ignored without a word.
         ({"vary": [("threshold", 0.5)], "defenses": ["queen-strict"]}, "vary: expected a setting"),
         ({"vary": [("threshold", 0.5)], "defenses": ["queen", "mad"]}, "all QUEEN's, or none"),
-        ({"attacks": ["ddae"], "defenses": ["none"]}, "none does"),
+        ({"attacks": ["ddae"], "defenses": ["none"]}, "none does; ddae x .*: there is no defence"),
+        ({"attacks": ["top1"], "defenses": ["mad"]}, "keeps the label"),
+        ({"attacks": ["names-2"], "defenses": ["mad"]}, "no memory"),
+        ({"vary": [("epsilon", 9)], "defenses": ["mad"]}, "epsilon: expected"),
+        ({"vary": [("beta", -1)], "defenses": ["reverse-sigmoid"]}, "beta: expected"),
+        ({"vary": [("tau", 9.0)], "defenses": ["am"]}, "tau: expected"),
         ({"attacks": ["ddae-codebook"]}, "none does"),
         ({"recipe": {"epoch": 3}}, "recipe: expected one of"),
         ({"recipe": {"epochs": 0}}, "epochs: expected"),
