@@ -57,6 +57,7 @@ EXPLAINED = {
     "queen_ref.models.wrapping": "book/your_row",
     "queen_ref.arena.figures": "notebooks/08_arena",
     "queen_book.figures.verdict": "notebooks/08_arena",
+    "queen_book.figures.recipes": "notebooks/08_arena",
     "queen_book.figures.breaking": "notebooks/10_breaking_queen",
     "queen_book.figures.benchmarks": "book/benchmarks",
     "queen_ref.cli": "notebooks/09_paper_scale",

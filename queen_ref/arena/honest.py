@@ -5,7 +5,8 @@ the thousandth. So fresh clients ask test images in an order of their own, and o
 accuracy of his first n answers is taken, for n from ten to ten thousand. For few questions many
 clients are asked, for many a few: the spread is about the same. No image comes twice before all
 have come once. Beyond the size of the test set they do come again, and who was answered honestly
-is again: there the numbers are bounds from above.
+is again: there the numbers are bounds from above (a detector may take the repetition itself for a
+thief's).
 """
 
 from collections.abc import Sequence
