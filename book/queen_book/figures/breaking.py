@@ -56,7 +56,7 @@ def plot_names(names: Sequence[int], shares: Mapping[str, np.ndarray], height: i
 
 
 def plot_thieves(
-    rows: Sequence[tuple[str, float, float, float]], free: float, height: int = 560
+    rows: Sequence[tuple[str, float, float, float]], free: float, height: int = 600
 ) -> Figure:
     """One row a thief, the best on top: what his copy reaches, a whisker over the seeds.
 
@@ -77,4 +77,4 @@ def plot_thieves(
         x=[free, free], y=[names[0], names[-1]], mode="lines", name="without a defence",
         line={"color": plots.ROLES["victim"], "dash": "dash"},
     )  # fmt: skip
-    return fig.update_layout(legend=plots.legend_above(), margin_t=80)
+    return fig.update_layout(legend=plots.legend_above(), margin_t=115, title_y=0.97)
