@@ -86,6 +86,7 @@ def plan() -> dict[str, list[Cell]]:
         "all": cells(ORDINARY + LOOKING, REST, SEEDS),
         "large pool": cells(["naive", "zero", "rim", "entropy", "drop"], TRIO, SEEDS, pool="all"),
         "knowing": cells(KNOWING, MAIN + REST, SEEDS),
+        "crafted, watched": cells(["naive"], ["prada", "d-add"], SEEDS, policy="jbda-tr"),
         "crafted, undone": cells(["ddae"], CRAFTED, SEEDS, policy="jbda-tr"),
         "recipes": [
             cell

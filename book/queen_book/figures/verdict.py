@@ -99,7 +99,7 @@ def plot_losses(
         raise ValueError("expected at least one cell")
     thieves = [name for kind in KINDS for name in thieves if kind_of(name) == kind]
     cells = [[some.get(name) for some in found.values()] for name in thieves]
-    fig = plots.figure("Each dark column has thieves who get through", height=height)
+    fig = plots.figure("Each dark column has a way through", height=height)
     fig.add_heatmap(
         z=[[None if one is None else max(-100 * one.mean, 0) for one in row] for row in cells],
         x=[title_of(name) for name in found], y=thieves, zmin=0, zmax=40,
@@ -110,7 +110,7 @@ def plot_losses(
         hovertemplate="%{y} against %{x}: %{z:.1f} points less<extra></extra>",
     )  # fmt: skip
     fig.update_yaxes(autorange="reversed", showgrid=False)
-    return fig.update_xaxes(showgrid=False, tickangle=-60, side="bottom")
+    return fig.update_xaxes(showgrid=False, tickangle=-90, dtick=1, tickfont_size=11, side="bottom")
 
 
 def plot_plane(
