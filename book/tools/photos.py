@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from grids import RESULTS, record
+from grids import record
 
 from queen_ref.arena import Cell, grid
 from queen_ref.data.datasets import data_root

@@ -1,7 +1,8 @@
-"""The lines on photographs: what the plan holds, where its lines go, and what it says without images."""
+"""The lines on photographs: the plan, where its lines go, what is said without images."""
 
 import photos
 import pytest
+from grids import RESULTS
 
 from queen_ref.arena import read
 from queen_ref.defenses import DEFENSES
@@ -14,7 +15,7 @@ def parts():
 
 @pytest.mark.parametrize("file", ["photos.jsonl", "photos-budgets.jsonl", "photos-recipes.jsonl"])
 def test_every_recorded_line_is_one_of_the_plan(parts, file):
-    path = photos.RESULTS / file
+    path = RESULTS / file
     planned = {cell.key for name, some in parts.items() for cell in some
                if photos.file_of(name) == file}  # fmt: skip
     recorded = read(path) if path.exists() else []
