@@ -28,7 +28,8 @@ def test_the_table_has_every_thief_against_every_defence_that_he_suits(parts):
     assert {cell.attack for cell in table} == set(photos.THIEVES)
     assert {cell.defense for cell in table} == {*photos.MAIN, *photos.REST} <= set(DEFENSES)
     assert {cell.seed for cell in table} == set(photos.SEEDS)
-    assert {cell.key for cell in parts["first"]} <= {cell.key for cell in table}
+    begun = [*parts["first"], *parts["helpers"]]
+    assert {cell.key for cell in begun} <= {cell.key for cell in table}
 
 
 def test_in_one_file_all_lines_have_one_recipe_and_one_budget(parts):
@@ -46,7 +47,7 @@ def test_a_copy_has_another_network_and_the_victim_keeps_his(parts):
 
 
 def test_the_workers_begin_with_different_seeds(parts):
-    assert [cell.seed for cell in parts["first"]] == [0, 1, 2] * 3
+    assert [cell.seed for cell in parts["first"]] == [0, 1, 2] * 2
 
 
 def test_the_list_measures_nothing_and_needs_no_images(tmp_path, capsys, monkeypatch):

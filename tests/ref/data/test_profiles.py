@@ -47,9 +47,7 @@ def test_a_pool_that_is_none_is_refused(mnist, name):
 
 
 def test_a_profile_that_does_not_exist_is_refused():
-    with pytest.raises(
-        ValueError, match="profile: expected one of 'smoke', 'cpu', 'photos'"
-    ):
+    with pytest.raises(ValueError, match="profile: expected one of 'smoke', 'cpu', 'photos'"):
         qr.data.load("tpu")
 
 
