@@ -9,7 +9,7 @@ class Classifier(nn.Module):
     Arguments: `body` maps normalised images (B, C, H, W) to features (B, D); `head` maps
     features to logits (B, K); `mean` and `std` normalise every channel alike.
 
-    >>> model = small_cnn((1, 28, 28), num_classes=10)
+    >>> model = qr.models.small_cnn((1, 28, 28), num_classes=10)
     >>> model.features(torch.rand(2, 1, 28, 28)).shape, model(torch.rand(2, 1, 28, 28)).shape
     (torch.Size([2, 128]), torch.Size([2, 10]))
     """
