@@ -12,7 +12,7 @@ Hours: chapter 8 says how many its lines took.
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -130,13 +130,26 @@ def by_pool(attacks: list[str]) -> list[Cell]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Record chapter 8's lines.")
+    return record("Record chapter 8's lines.", plan(), file_of, argv)
+
+
+def record(
+    what: str,
+    parts: dict[str, list[Cell]],
+    file_of: Callable[[str], str],
+    argv: Sequence[str] | None = None,
+) -> int:
+    """Measure the cells of a plan that its files do not hold; 1 if some failed.
+
+    Arguments: `what`, for `--help`; `parts`, cells by the name of their part; `file_of`, the file
+    of a part's lines; `argv`, the words after the program's name.
+    """
+    parser = argparse.ArgumentParser(description=what)
     parser.add_argument("parts", nargs="*", help="parts of the plan, by default all")
     parser.add_argument("--list", action="store_true", help="say what is there, measure nothing")
     parser.add_argument("--out", type=Path, default=RESULTS, help="the folder of the files")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args(argv)
-    parts = plan()
     unknown = [name for name in options.parts if name not in parts]
     if unknown:
         parser.error(f"parts: expected some of {', '.join(parts)}, got {', '.join(unknown)}")
@@ -148,7 +161,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if options.list:
             for name, some in mine.items():
                 there = sum(cell.key in results for cell in some)
-                print(f"{file:14s} {name:16s} {there:4d} of {len(some)} cells")
+                print(f"{file:20s} {name:16s} {there:4d} of {len(some)} cells")
             continue
         results.open_for_append()
         once = {cell.key: cell for some in mine.values() for cell in some}

@@ -7,11 +7,17 @@ clients are asked, for many a few: the spread is about the same. No image comes 
 have come once. Beyond the size of the test set they do come again, and who was answered honestly
 is again: there the numbers are bounds from above (a detector may take the repetition itself for a
 thief's).
+
+Honest users do not all send what the victim was trained on. `CHANGES` are three whose photographs
+differ in a way that nobody would call an attack: a defence that judges by where images come from
+may take them for thieves.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from queen_ref.attacks.asking import ask
@@ -23,6 +29,7 @@ from queen_ref.metrics import protected_accuracy
 QUESTIONS = (10, 30, 100, 300, 1000, 3000, 10_000)
 CLIENTS = (200, 100, 40, 15, 6, 3, 2)  # who ask so many questions or more
 FEW = (20, 10, 4, 2, 1)  # a trial's, up to 1000 questions
+DEGREES = 15
 
 
 def honest_accuracy(
@@ -65,3 +72,49 @@ def honest_accuracy(
         for count in mine:
             shares[count].append(float(right[count - 1]) / count)
     return {str(count): sum(found) / len(found) for count, found in shares.items()}
+
+
+def shifted(images: Tensor) -> Tensor:
+    """Images (N, C, H, W) moved down and to the right by an eighth of their sides; black comes in.
+
+    >>> shifted(torch.ones(1, 1, 8, 8))[0, 0, :3, :3]
+    tensor([[0., 0., 0.],
+            [0., 1., 1.],
+            [0., 1., 1.]])
+    """
+    down, right = images.shape[2] // 8, images.shape[3] // 8
+    moved = F.pad(images, (right, 0, down, 0))
+    return moved[:, :, : images.shape[2], : images.shape[3]].contiguous()
+
+
+def rotated(images: Tensor) -> Tensor:
+    """Images (N, C, H, W) turned by 15 degrees about their middle; black comes in at the corners.
+
+    >>> float(rotated(torch.ones(1, 1, 32, 32))[0, 0, 0, 0])
+    0.0
+    """
+    cos, sin = (f(math.radians(DEGREES)) for f in (math.cos, math.sin))
+    high, wide = images.shape[2:]
+    # In units of half a side, so that a picture that is no square is turned and not bent.
+    turn = images.new_tensor([[cos, -sin * high / wide, 0.0], [sin * wide / high, cos, 0.0]])
+    parts = []
+    for part in images.split(1000):
+        grid = F.affine_grid(turn.expand(len(part), 2, 3), list(part.shape), align_corners=False)
+        parts.append(F.grid_sample(part, grid, align_corners=False).clamp(0, 1))
+    return torch.cat(parts)
+
+
+def darkened(images: Tensor) -> Tensor:
+    """Images half as bright.
+
+    >>> darkened(torch.ones(1, 1, 1, 2))
+    tensor([[[[0.5000, 0.5000]]]])
+    """
+    return images / 2
+
+
+CHANGES: dict[str, Callable[[Tensor], Tensor]] = {
+    "shifted": shifted,
+    "rotated": rotated,
+    "darkened": darkened,
+}

@@ -5,7 +5,8 @@ answers is taken twice: before the attack, and afterwards as the thief's own cli
 what a client who has covered that much gets; `honest` says what one keeps who asks from ten to
 ten thousand questions. Where all clients share one ledger, it is also taken as new customers with
 ten questions each, before and after. L1 is taken on what the thief really sent, from the softmax
-of the model that answers.
+of the model that answers. Where the images come from a folder, `images` says what lay there, and
+`honest_changed` what a client keeps whose images are shifted, rotated or darkened.
 
 Of a defence with `flagged_streams`, a detector, a line says `fired_after`, the number of the query
 that raised the first alarm of any of the thief's accounts, `None` without one, and
@@ -25,6 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from queen_ref.arena.cells import Cell, check_pool
+from queen_ref.arena.honest import CHANGES
 from queen_ref.arena.keep import keep
 from queen_ref.arena.parts import SharedParts
 from queen_ref.arena.provenance import machine, revision, versions
@@ -182,6 +184,9 @@ def _run_cell(cell: Cell, cache: Cache, device: str | None) -> dict[str, Any]:
     if cell.recipe:
         line["recipe"] = dict(cell.recipe)
     line["honest"] = shared.honest(cell, defense)
+    if data.source:
+        line["images"] = data.source
+        line["honest_changed"] = {name: shared.honest(cell, defense, name) for name in CHANGES}
     line["curve"] = {"accuracy": history, "fidelity": faithful}
     line["right"] = as_bits(right)
     noticed = theft.flags + degenerate(line, data.num_classes, len(test[0]), defense)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from queen_ref.arena.cells import Cell
 from queen_ref.arena.code import code_of, library_code
-from queen_ref.arena.honest import CLIENTS, FEW, honest_accuracy
+from queen_ref.arena.honest import CHANGES, CLIENTS, FEW, honest_accuracy
 from queen_ref.cache import Cache
 from queen_ref.data.profiles import Data, load
 from queen_ref.defenses.adaptive_misinformation import train_misinformation
@@ -119,10 +119,11 @@ class SharedParts:
                 parts[part] = getattr(self, part)
         return make(name, self.victim, **parts)
 
-    def honest(self, cell: Cell, defense: Defense) -> dict[str, float]:
+    def honest(self, cell: Cell, defense: Defense, change: str | None = None) -> dict[str, float]:
         """What an honest client keeps by the number of his questions, see `arena.honest`.
 
         The thief has no part in it: it is measured once for all attacks on the cell's defence.
+        Arguments: `change`, a name of `arena.honest.CHANGES`, what is done to his images.
         """
         small = cell.profile == "smoke" or cell.limit is not None
         clients = FEW if small else CLIENTS
@@ -134,10 +135,12 @@ class SharedParts:
             "queen": asdict(self.settings.queen),
             "victim": self._network(self.settings.victim),
             "helpers": self._network(self.settings.helpers),
-        }
+        } | ({} if change is None else {"change": change})
 
         def asked() -> dict[str, float]:
-            return honest_accuracy(defense, *self.data.test, clients, cell.seed)
+            images, labels = self.data.test
+            images = images if change is None else CHANGES[change](images)
+            return honest_accuracy(defense, images, labels, clients, cell.seed)
 
         return self._cached("honest", settings, asked)
 

@@ -22,7 +22,7 @@ from queen_ref.attacks import ATTACKS, POLICIES
 from queen_ref.cache import Cache, expanded
 from queen_ref.checks import check_choice, check_number
 from queen_ref.cli.options import Option
-from queen_ref.data.profiles import load
+from queen_ref.data.profiles import FROM_FOLDER, load
 from queen_ref.defenses import DEFENSES
 from queen_ref.models import Pretrained
 from queen_ref.progress import in_words
@@ -33,7 +33,7 @@ ENGINES = ("local", "ray")
 
 def run_arena(
     out: Annotated[Path, Option(help="Results file, JSON lines. Goes on where it was.")],
-    profile: Annotated[str, Option(help="smoke, cpu or gpu")] = "cpu",
+    profile: Annotated[str, Option(help="smoke, cpu, photos or gpu")] = "cpu",
     attacks: Annotated[str, Option(help="Names with commas between, all (usual), every")] = "all",
     policies: Annotated[str, Option(help="Names with commas between, all (usual), every")] = "all",
     defenses: Annotated[str, Option(help="Names with commas between, all (usual), every")] = "all",
@@ -51,10 +51,10 @@ def run_arena(
         Path | None, Option(help="Trained parts [$QUEEN_CACHE or ~/.cache/queen_ref]")
     ] = None,
     data_root: Annotated[
-        Path | None, Option(help="Where the profile gpu finds its images [$QUEEN_DATA]")
+        Path | None, Option(help="Where photos and gpu find their images [$QUEEN_DATA]")
     ] = None,
     download: Annotated[
-        bool, Option("--download", help="Fetch what the profile gpu lacks")
+        bool, Option("--download", help="Fetch CIFAR-10 if photos or gpu lack it")
     ] = False,
     vary: Annotated[
         list[str] | None,
@@ -65,6 +65,7 @@ def run_arena(
     weights: Annotated[
         Path | None, Option(help="File of torchvision's that --model begins with")
     ] = None,
+    substitute: Annotated[str, Option(help="Network of the thief's copy [the profile's]")] = "",
     epochs: Annotated[int | None, Option(help="Of the thief's training [the profile's]")] = None,
     schedule: Annotated[
         str, Option(help="Of his learning rate: constant, step or cosine [the profile's]")
@@ -99,7 +100,9 @@ def run_arena(
     if weights and not model:
         raise ValueError("weights: expected --model beside it, the network that they belong to")
     network = Pretrained(model, weights.absolute()) if weights else model or None
-    given = {"epochs": epochs, "schedule": schedule, "weight_decay": weight_decay}
+    given = {
+        "model": substitute, "epochs": epochs, "schedule": schedule, "weight_decay": weight_decay,
+    }  # fmt: skip
     cells = grid(
         profile,
         _names(attacks, ATTACKS),
@@ -121,10 +124,10 @@ def run_arena(
     if data_root:
         # Workers inherit it.
         os.environ["QUEEN_DATA"] = str(expanded("data-root", data_root).absolute())
-    if profile == "gpu" and engine == "local":
+    if profile in FROM_FOLDER and engine == "local":
         # What is missing is said before any cell.
         check_before(cells, load(profile, download=download, limit=limit))
-    elif profile != "gpu" and (budget is not None or pool or cells[0].own):
+    elif profile not in FROM_FOLDER and (budget is not None or pool or cells[0].own):
         check_before(cells, load(profile, limit=limit))
     cache = str(expanded("cache-dir", cache_dir).absolute()) if cache_dir else None
     runner: Engine
@@ -156,9 +159,9 @@ def _check_engine(
 
 
 def _check_data(profile: str, engine: str, data_root: Path | None, download: bool) -> None:
-    if profile != "gpu" and (data_root or download):
-        raise ValueError("data-root, download: expected --profile gpu beside them; the others "
-                         "need no data")  # fmt: skip
+    if profile not in FROM_FOLDER and (data_root or download):
+        raise ValueError("data-root, download: expected --profile photos or gpu beside them; the "
+                         "others need no data")  # fmt: skip
     if data_root and engine == "ray":
         raise ValueError("data-root: expected --engine local beside it; on a cluster QUEEN_DATA "
                          "is set on every machine")  # fmt: skip

@@ -1,6 +1,6 @@
 """The data sets that have a name: where they lie below the data folder, and how to get them.
 
-The profile `gpu` reads CIFAR-10 and Tiny ImageNet. The others, CIFAR-100, CUB-200 and
+The profiles `photos` and `gpu` read CIFAR-10 and Tiny ImageNet. The others, CIFAR-100, CUB-200 and
 Caltech-256, `queen-ref data NAME` prepares and `qr.data.dataset("cub200", ...)` loads, for a
 victim or a pool of your own.
 """
@@ -16,7 +16,8 @@ class Source:
 
     Arguments: `folders`, where it may lie below the data folder; `classes`; `size`, the usual
     side of an image; `url` of its archive; `fetched`, the class of torchvision that downloads
-    it; `balanced`, every class has as many images.
+    it; `balanced`, every class has as many images; `given`, as what its authors give the images,
+    in the words of `queen_ref.data.layouts.origin`, where that tells a copy from the original.
     """
 
     folders: tuple[str, ...]
@@ -25,6 +26,7 @@ class Source:
     url: str
     fetched: str = ""
     balanced: bool = False
+    given: str = ""
 
     @property
     def how(self) -> str:
@@ -47,6 +49,7 @@ SOURCES = {
         url=f"{_TORONTO}/cifar-10-python.tar.gz",
         fetched="CIFAR10",
         balanced=True,
+        given="batches",
     ),
     "cifar100": Source(
         folders=("cifar-100-python", "cifar100"),
@@ -55,6 +58,7 @@ SOURCES = {
         url=f"{_TORONTO}/cifar-100-python.tar.gz",
         fetched="CIFAR100",
         balanced=True,
+        given="batches",
     ),
     "tiny-imagenet": Source(
         folders=("tiny-imagenet-200",),
@@ -62,6 +66,7 @@ SOURCES = {
         size=32,
         url="http://cs231n.stanford.edu/tiny-imagenet-200.zip",
         balanced=True,
+        given="JPEG files of 64x64",
     ),
     "cub200": Source(
         folders=("CUB_200_2011",),

@@ -54,6 +54,30 @@ def present(name: str, base: Path) -> bool:
         return False
 
 
+def origin(name: str, base: Path) -> str:
+    """What lies below `base` under a data set's name, in words: its authors' files, or copies.
+
+    A copy in another format, or at another size, has other pixels: what is measured on it says so.
+    Errors: `ValueError` as `find`, and for a first image that cannot be read.
+
+    >>> origin("cifar10", Path("data"))
+    'PNG files of 32x32, copies'
+    """
+    found = find(name, base, "train")
+    if found.labels is None:
+        return "batches"
+    from PIL import Image  # only for folders of images
+
+    file = found.folder / found.files[0].name
+    try:
+        with Image.open(file) as picture:
+            words = f"{picture.format} files of {picture.width}x{picture.height}"
+    except OSError as error:
+        refuse(name, f"a whole image at {file}", str(error))
+    given = SOURCES[name].given
+    return words if given in ("", words) else f"{words}, copies"
+
+
 def read_batches(name: str, folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
     """CIFAR as its authors give it: (N, 32, 32, 3) uint8 and class numbers (N,).
 

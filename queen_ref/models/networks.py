@@ -2,51 +2,21 @@
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from types import ModuleType
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from queen_ref.checks import check_number
+from queen_ref.models.classifier import Classifier, convolution
+from queen_ref.models.compact import cnn3, resnet8
 from queen_ref.models.victim import Shape, check_shape, check_victim, try_victim
 from queen_ref.registry import Registry, label_of
 
 Builder = Callable[[Shape, int, int], Any]  # shape, num_classes, seed -> a `Victim` to be trained
-
-
-class Classifier(nn.Module):
-    """f(x) = head(features(x)), with x in [0, 1].
-
-    Arguments: `body` maps normalised images (B, C, H, W) to features (B, D); `head` maps
-    features to logits (B, K); `mean` and `std` normalise every channel alike.
-
-    >>> model = small_cnn((1, 28, 28), num_classes=10)
-    >>> model.features(torch.rand(2, 1, 28, 28)).shape, model(torch.rand(2, 1, 28, 28)).shape
-    (torch.Size([2, 128]), torch.Size([2, 10]))
-    """
-
-    def __init__(self, body: nn.Module, head: nn.Linear, mean: float = 0.5, std: float = 0.25):
-        super().__init__()
-        self.body, self.head = body, head
-        self.mean, self.std = mean, std
-
-    @property
-    def num_classes(self) -> int:
-        return self.head.out_features
-
-    @property
-    def feature_dim(self) -> int:
-        return self.head.in_features
-
-    def features(self, images: Tensor) -> Tensor:
-        """phi(x): images (B, C, H, W) in [0, 1] -> features (B, D)."""
-        return self.body((images - self.mean) / self.std)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Images (B, C, H, W) in [0, 1] -> logits (B, K)."""
-        return self.head(self.features(images))
 
 
 def small_cnn(shape: Shape, num_classes: int, width: int = 16) -> Classifier:
@@ -59,9 +29,9 @@ def small_cnn(shape: Shape, num_classes: int, width: int = 16) -> Classifier:
     """
     channels, height, maps = check_shape(shape)
     body = nn.Sequential(
-        _conv(channels, width),
+        convolution(channels, width),
         nn.MaxPool2d(2),
-        _conv(width, 2 * width),
+        convolution(width, 2 * width),
         nn.MaxPool2d(2),
         nn.Flatten(),
         nn.Linear(2 * width * (height // 4) * (maps // 4), 8 * width),
@@ -99,6 +69,9 @@ BUILDERS: Registry[Callable[..., Any]] = Registry(
     "model",
     {
         "small_cnn": small_cnn,
+        "cnn3_w16": partial(cnn3, width=16),
+        "cnn3_w32": partial(cnn3, width=32),
+        "resnet8": resnet8,
         "resnet18": resnet18,
         "resnet50": resnet50,
         "vgg11_bn": vgg11_bn,
@@ -184,11 +157,6 @@ def _torchvision() -> ModuleType:
     from torchvision import models
 
     return models
-
-
-def _conv(inputs: int, outputs: int) -> nn.Sequential:
-    convolution = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
-    return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU())
 
 
 def _resnet(net: Any, shape: Shape, num_classes: int) -> Classifier:

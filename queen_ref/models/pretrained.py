@@ -17,7 +17,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from queen_ref.models.networks import BUILDERS, Classifier, build
+from queen_ref.models.classifier import Classifier
+from queen_ref.models.networks import BUILDERS, build
 from queen_ref.models.victim import Shape
 
 # torchvision's normalisation, which the weights are used to: mean and deviation over all channels.

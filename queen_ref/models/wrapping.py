@@ -6,7 +6,7 @@ from copy import deepcopy
 import torch
 from torch import Tensor, nn
 
-from queen_ref.models.networks import Classifier
+from queen_ref.models.classifier import Classifier
 from queen_ref.models.victim import Shape, check_shape
 from queen_ref.modes import evaluating
 

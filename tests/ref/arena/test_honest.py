@@ -5,7 +5,7 @@ import torch
 from blocks import Blocks, blocks
 
 import queen_ref as qr
-from queen_ref.arena.honest import CLIENTS, FEW, QUESTIONS, honest_accuracy
+from queen_ref.arena.honest import CHANGES, CLIENTS, FEW, QUESTIONS, honest_accuracy
 from queen_ref.defenses import Defense
 
 IMAGES, LABELS = blocks(40)
@@ -85,3 +85,31 @@ def test_few_questions_are_asked_by_many_clients():
     assert min(answers) >= 2000
     with pytest.raises(ValueError, match="clients: expected up to 7 falling counts"):
         honest_accuracy(qr.NoDefense(Blocks()), IMAGES, LABELS, (1, 2))
+
+
+@pytest.mark.parametrize("name", CHANGES)
+@pytest.mark.parametrize("shape", [(3, 32, 32), (1, 28, 28), (3, 16, 40)])
+def test_a_changed_image_is_another_image_of_the_same_kind(name, shape):
+    images = torch.rand(3, *shape, generator=torch.Generator().manual_seed(0))
+    before = images.clone()
+    changed = CHANGES[name](images)
+    assert changed.shape == images.shape and changed.dtype == images.dtype
+    assert 0 <= float(changed.min()) and float(changed.max()) <= 1
+    assert torch.equal(images, before) and not torch.equal(changed, images)
+
+
+def test_a_shift_goes_down_and_to_the_right_and_a_turn_leaves_the_middle():
+    image = torch.zeros(1, 1, 32, 32)
+    image[..., 10, 20] = 1
+    assert CHANGES["shifted"](image)[0, 0].nonzero().tolist() == [[14, 24]]
+    disc = torch.zeros(1, 1, 32, 40)
+    disc[..., 14:18, 18:22] = 1
+    turned = CHANGES["rotated"](disc)
+    assert float(turned[..., 15:17, 19:21].min()) > 0.99
+    assert float(turned.sum()) == pytest.approx(float(disc.sum()), rel=0.05)
+    # A bar along the longer side stays a bar: what it weighs below the middle left, it weighs
+    # above the middle right.
+    bar = torch.zeros(1, 1, 32, 40)
+    bar[..., 15:17, :] = 1
+    turned = CHANGES["rotated"](bar)[0, 0]
+    assert torch.allclose(turned, turned.flip(0, 1), atol=1e-5) and float(turned[15, 0]) < 0.1

@@ -64,6 +64,15 @@ def test_the_victim_is_the_network_of_its_data():
     assert settings_of("gpu").victim.model == settings_of("gpu").sizes.recipe.model == "vgg16_bn"
 
 
+def test_on_photographs_the_copy_is_narrower_or_of_another_kind():
+    usual = settings_of("photos")
+    assert (usual.victim.model, usual.sizes.recipe.model) == ("cnn3_w32", "cnn3_w16")
+    other = settings_of("photos", recipe=[("model", "resnet8")])
+    assert other.sizes.recipe.model == "resnet8"
+    assert (other.victim, other.helpers) == (usual.victim, usual.helpers)
+    assert as_config(other)["sizes"]["model"] == "resnet8"
+
+
 def test_a_limit_cuts_every_training_and_the_thief_keeps_the_rest_of_the_recipe():
     settings = settings_of("gpu", limit=128)
     recipes = settings.sizes.recipe, settings.victim, settings.helpers

@@ -1,14 +1,17 @@
 """`queen-ref arena`: one clear line for whatever is wrong, and nothing written."""
 
 import pytest
+from folders import folders, tiny
 
+from queen_ref.arena import read
+from queen_ref.arena.honest import CHANGES
 from queen_ref.cli import main
 
 
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ("--profile tpu", "profile: expected some of smoke, cpu, gpu, got 'tpu'"),
+        ("--profile tpu", "profile: expected some of smoke, cpu, photos, gpu, got 'tpu'"),
         ("--attacks naive,nave", "got 'nave'"),
         ("--attacks ,", "attacks: expected at least one"),
         ("--policies chance", "got 'chance'"),
@@ -30,9 +33,12 @@ from queen_ref.cli import main
         ("--out .", "cannot be read"),
         ("--cache-dir /proc/nowhere", "cache: cannot write"),
         ("--profile gpu", "QUEEN_DATA"),
+        ("--profile photos", "QUEEN_DATA"),
+        ("--substitute alexnet", "model: expected one of"),
         ("--limit 10", "limit: expected an integer >= 64"),
-        ("--download", "expected --profile gpu"),
+        ("--download", "expected --profile photos or gpu"),
         ("--profile gpu --engine ray --data-root .", "data-root: expected --engine local"),
+        ("--profile photos --pool digits", "pool: expected one of"),
         ("--defenses queen --vary speed=1", "vary: expected a setting"),
         ("--defenses queen --vary threshold=low", "vary: expected threshold=A,B"),
         ("--defenses queen --vary threshold=-1", "threshold: expected"),
@@ -93,3 +99,23 @@ def test_what_is_measured_is_not_measured_again(measured, capsys):
     assert main([*command.split(), "--out", str(measured)]) == 0
     assert measured.read_bytes() == before
     assert capsys.readouterr().out.startswith("0 cells measured")
+
+
+def test_a_trial_on_photographs_runs_on_images_of_a_folder(home, tmp_path, monkeypatch, capsys):
+    folders(home / "cifar10/train", 10, each=7)
+    folders(home / "cifar10/test", 10, each=7)
+    tiny(home)
+    out = tmp_path / "r.jsonl"
+    words = "--profile photos --limit 64 --attacks naive --policies random --seeds 0 --workers 1"
+    words += f" --defenses queen-strict --substitute resnet8 --data-root {home} --out {out}"
+    # The option sets it for the workers; monkeypatch puts it back.
+    monkeypatch.setenv("QUEEN_DATA", str(tmp_path / "elsewhere"))
+    assert main(["arena", *words.split()]) == 0
+    (line,) = read(out)
+    assert line["queries"] == line["config"]["settings"]["budget"] == 64
+    assert line["recipe"] == {"model": "resnet8"} and line["pool"] == "tiny-imagenet"
+    assert line["config"]["settings"]["victim"]["model"] == "cnn3_w32"
+    assert line["images"].startswith("cifar10: JPEG files of 32x32, copies; tiny-imagenet: ")
+    assert line["honest_changed"].keys() == CHANGES.keys()
+    assert all(kept.keys() == line["honest"].keys() for kept in line["honest_changed"].values())
+    assert "1 cells measured" in capsys.readouterr().out

@@ -11,6 +11,7 @@ from folders import batches, cub, folders, picture, refused, tiny
 
 from queen_ref.data.catalog import SOURCES
 from queen_ref.data.datasets import dataset
+from queen_ref.data.layouts import origin
 
 
 @pytest.mark.parametrize("name", ["cifar10", "cifar100"])
@@ -105,3 +106,24 @@ def test_a_list_of_other_classes_is_refused(home):
     path = tiny(home) / "val/val_annotations.txt"
     path.write_text(path.read_text().replace("n00000005", "n99999999"))
     assert "n99999999" in refused("tiny-imagenet", "test")
+
+
+def test_a_copy_is_told_from_what_the_authors_gave(home, monkeypatch):
+    tiny(home)
+    folders(home / "cifar10/train", 10, suffix="png")
+    cub(home)
+    assert origin("tiny-imagenet", home) == "JPEG files of 64x64"
+    assert origin("cifar10", home) == "PNG files of 32x32, copies"
+    assert origin("cub200", home) == "JPEG files of 20x12"  # of any size: nothing to compare with
+    batches(home, monkeypatch)
+    assert origin("cifar10", home) == "batches"
+
+
+def test_a_smaller_copy_of_tiny_imagenet_says_so(home):
+    for label in range(200):
+        picture(home / f"tiny-imagenet-200/train/n{label:08}/images/0.JPEG", label)
+    assert origin("tiny-imagenet", home) == "JPEG files of 32x32, copies"
+    first = home / "tiny-imagenet-200/train/n00000000/images/0.JPEG"
+    first.write_bytes(b"no image")
+    with pytest.raises(ValueError, match="tiny-imagenet: expected a whole image at .*0.JPEG"):
+        origin("tiny-imagenet", home)

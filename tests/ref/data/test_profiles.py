@@ -6,7 +6,9 @@ import torch
 from folders import folders, tiny
 
 import queen_ref as qr
+from queen_ref.arena import settings_of
 from queen_ref.data import Data, gradient_step
+from queen_ref.data.profiles import FROM_FOLDER
 
 IMAGES = torch.rand(6, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 
@@ -45,7 +47,7 @@ def test_a_pool_that_is_none_is_refused(mnist, name):
 
 
 def test_a_profile_that_does_not_exist_is_refused():
-    with pytest.raises(ValueError, match="profile: expected one of 'smoke', 'cpu', 'gpu'"):
+    with pytest.raises(ValueError, match="profile: expected one of 'smoke', 'cpu', 'photos'"):
         qr.data.load("tpu")
 
 
@@ -72,13 +74,14 @@ def test_a_limit_cuts_every_part_and_the_repr_counts_them():
     )
 
 
-def test_missing_data_is_said_in_one_line(tmp_path, monkeypatch):
+@pytest.mark.parametrize("profile", FROM_FOLDER)
+def test_missing_data_is_said_in_one_line(tmp_path, monkeypatch, profile):
     monkeypatch.delenv("QUEEN_DATA", raising=False)
     with pytest.raises(ValueError, match="QUEEN_DATA"):
-        qr.data.load("gpu")
+        qr.data.load(profile)
     monkeypatch.setenv("QUEEN_DATA", str(tmp_path))
     with pytest.raises(ValueError, match=r"cifar10: expected .*found no such folder; .*--download"):
-        qr.data.load("gpu")
+        qr.data.load(profile)
 
 
 @pytest.mark.parametrize("profile", ["smoke", "cpu"])
@@ -101,6 +104,26 @@ def test_the_profile_gpu_reads_both_sets_and_a_limit_cuts_them(home):
         "noise": 25,
     }
     assert repr(data).count("\n") == 0 and "train 25" in repr(data)
+    assert data.model == "vgg16_bn" and data.pool_labels["tiny-imagenet"].tolist() == sorted(
+        data.pool_labels["tiny-imagenet"].tolist()
+    )
+
+
+def test_the_profile_photos_reads_the_same_sets_and_says_what_lay_there(home):
+    folders(home / "cifar10/train", 10, each=3)
+    folders(home / "cifar10/test", 10, each=2)
+    tiny(home)
+    data = qr.data.load("photos", limit=25)
+    assert repr(data) == (
+        "Data(CIFAR-10, (3, 32, 32), train 25, test 20, pools: tiny-imagenet 25, noise 25)"
+    )
+    assert data.model == settings_of("photos").victim.model
+    assert (
+        data.source
+        == data.to("cpu").source
+        == ("cifar10: JPEG files of 32x32, copies; tiny-imagenet: JPEG files of 64x64")
+    )
+    assert qr.data.load("smoke", limit=25).source == ""
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,11 @@ import torch
 from hurry import at_once
 
 import queen_ref as qr
+from queen_ref.models import BUILDERS
 from queen_ref.queen.perturbation import is_affine
 
 
-@pytest.mark.parametrize("name", ["small_cnn", "resnet18", "resnet50", "vgg11_bn", "vgg16_bn"])
+@pytest.mark.parametrize("name", sorted(BUILDERS.built_in))
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 32, 32), (1, 28, 28), (3, 17, 40)])
 def test_a_model_is_its_features_and_its_head(name, shape):
     model = qr.models.build(name, shape, 5).eval()
