@@ -7,6 +7,11 @@ The way of a query:
                    ledger of the client         inside?  novel?  CQS_k above the threshold?
                      yes, all three:  reversed answer from y and the shadows' p
                      else:            perturbed answer, the label kept
+
+With a gate (ours, see `queen_ref.queen.gate`) the ledger counts and no longer accuses. Until the
+gate has fired nothing is reversed, however much the client has covered: who asks like honest
+clients is answered like them. Afterwards everything is, or, with gate_reverses="ledger", what the
+ledger would have reversed without a gate.
 """
 
 from collections import OrderedDict
@@ -22,16 +27,18 @@ from queen_ref.defenses.base import Defense
 from queen_ref.defenses.chunks import chunks, joined
 from queen_ref.models import Victim
 from queen_ref.modes import evaluating
+from queen_ref.queen.answering import Answering
 from queen_ref.queen.client import Client
 from queen_ref.queen.clients import Clients
 from queen_ref.queen.config import SETTABLE, QueenConfig
 from queen_ref.queen.fitting import Parts, prepare
-from queen_ref.queen.perturbation import is_affine, walk_logits
+from queen_ref.queen.gate import Gate, Standing
+from queen_ref.queen.hidden import check_key
+from queen_ref.queen.perturbation import is_affine
 from queen_ref.queen.query import Query
 from queen_ref.queen.saved_clients import bound_from, clients_from
 from queen_ref.queen.saving import fitted_from, load, queen_state, save
-from queen_ref.queen.sensitivity import SensitivityLedger
-from queen_ref.queen.unlearning import angular_projection, reversed_answer
+from queen_ref.queen.sensitivity import SensitivityLedger, Verdict
 
 
 class Queen(Defense):
@@ -52,7 +59,7 @@ class Queen(Defense):
 
     # No bound on L1, and a reversed answer has another label: as `Defense` says by default.
     stateful = True
-    copy_flags = ("his copy holds the defender's own map and shadows",)
+    copy_flags: tuple[str, ...] = ("his copy holds the defender's own map and shadows",)
     asks_victim = ("features", "head")
     victim: Victim
 
@@ -65,7 +72,9 @@ class Queen(Defense):
         max_clients: int | None = None,
     ):
         super().__init__(victim)
-        self.name = "queen" if config.method == "cosine" else "queen-exact"
+        self.name = "queen" if config.answer == "cosine" else f"queen-{config.answer}"
+        if config.answer == "hidden":
+            self.copy_flags = (*self.copy_flags, "his copy holds the defender's own key")
         self.config, self.seed, self.parts = config, seed, parts
         self.shape, self.centroids = parts.shape, parts.centroids
         self.feature_map, self.clusters = parts.feature_map, parts.clusters
@@ -75,6 +84,12 @@ class Queen(Defense):
         with torch.no_grad(), evaluating(victim):
             affine = is_affine(victim.head, self.centroids)
             self.centroid_logits = victim.head(self.centroids) if affine else None
+        self._answering = Answering(victim, config, seed, parts, self.centroid_logits)
+        self._drift = None
+        if config.gate is not None:
+            if parts.held_out is None:
+                raise ValueError("gate: expected a QUEEN that was fitted with held_out, got none")
+            self._drift = parts.held_out.drift(config)
 
     @classmethod
     def fit(
@@ -85,17 +100,22 @@ class Queen(Defense):
         config: QueenConfig | None = None,
         seed: int = 0,
         max_clients: int | None = None,
+        held_out: Tensor | None = None,
+        key: bytes | None = None,
     ) -> "Queen":
         """Prepare the defence from the victim's training set: map, clusters, shadows.
 
         Arguments: `images` (N, C, H, W) in the victim's dtype; `labels` (N,) with at least one
-        sample of every class; `max_clients`, how many are remembered, `None`: all.
+        sample of every class; `max_clients`, how many are remembered, `None`: all; `held_out`
+        (M, C, H, W), images of honest clients that the victim has not seen, for a gate; `key`, 16
+        to 64 secret bytes for hidden answers, made of the seed by default, so that an experiment
+        can be repeated. Who deploys takes `secrets.token_bytes(16)`.
         Errors: `ValueError` for anything that does not fit.
         """
         config = config or QueenConfig()
         if max_clients is not None:
             check_number("max_clients", max_clients, low=1, integer=True)
-        parts = prepare(victim, images, labels, config, seed)
+        parts = prepare(victim, images, labels, config, seed, held_out, key)
         return cls(victim, config, int(seed), parts, max_clients)
 
     def check(self, images: Tensor) -> None:
@@ -157,15 +177,28 @@ class Queen(Defense):
             ledger = self._clients.draft(client)
             before = ledger.snapshot()
             verdict = ledger.judge(query.points, query.labels)
-            if answers is None or turned is None or not torch.equal(turned, verdict.reverse):
-                turned = verdict.reverse
+            stood = self._clients.standing(client)
+            turn, stands = self._accuse(verdict, query, stood)
+            if answers is None or turned is None or not torch.equal(turned, turn):
+                turned = turn
                 parts = (
                     self._carry_out(turned[rows], images[rows], query.rows(rows), client)
                     for rows in chunks(len(images))
                 )
                 answers = joined(parts)
-            if self._clients.keep(client, before, ledger.snapshot(), verdict.counts()):
+            counts = verdict.counts(turned)
+            if self._clients.keep(client, before, ledger.snapshot(), counts, stood, stands):
                 return answers
+
+    def _accuse(
+        self, verdict: Verdict, query: Query, stood: Standing
+    ) -> tuple[Tensor, Standing | None]:
+        """Which answers are reversed, bool (B,), and where the client stands then, with a gate."""
+        if self._drift is None:
+            return verdict.reverse, None
+        as_usual = self._drift.as_usual(query, verdict.inside)
+        alarms, stands = self._drift.gate.watch(stood, as_usual)
+        return alarms if self.config.gate_reverses == "all" else alarms & verdict.reverse, stands
 
     @property
     def clients(self) -> OrderedDict[str, Client]:
@@ -185,7 +218,8 @@ class Queen(Defense):
     def report(self, client: str = "default") -> dict[str, int]:
         """Counts of one client so far: queries, inside, recorded, reversed.
 
-        With `max_clients` also how many clients were "forgotten" for it, whoever they were.
+        With `max_clients` also how many clients were "forgotten" for it, whoever they were; and
+        after the gate has accused the client, "fired", the number of the query that raised it.
         """
         return self._clients.report(client)
 
@@ -204,49 +238,58 @@ class Queen(Defense):
     def with_settings(self, **changes: Any) -> "Queen":
         """The same fitted parts under other settings, and with no clients yet.
 
+        `max_clients` and `key` can be changed, too: without the key a copy is what a thief has who
+        knows all settings, and the defence's secret not.
         Errors: `ValueError` for a setting that is baked into the map or the shadows.
 
-        >>> strict = queen.with_settings(threshold=0.02, method="exact")
+        >>> strict = queen.with_settings(threshold=0.02, answer="exact")
         """
         bound = changes.pop("max_clients", self.max_clients)
-        baked = sorted(set(changes) - set(SETTABLE))
+        key = check_key(changes.pop("key", self.parts.key))
+        baked = sorted(set(changes) - {*SETTABLE, "method"})
         if baked:
             raise ValueError(f"settings: expected some of {SETTABLE}, got {baked}; fit anew")
-        return Queen(self.victim, replace(self.config, **changes), self.seed, self.parts, bound)
+        parts = self.parts if key == self.parts.key else replace(self.parts, key=key)
+        return Queen(self.victim, replace(self.config, **changes), self.seed, parts, bound)
+
+    @property
+    def gate(self) -> Gate | None:
+        """The test that every client stands before, with its p_0 and p_1; `None` without one."""
+        return None if self._drift is None else self._drift.gate
+
+    @torch.no_grad()
+    def flagged_streams(
+        self, images: Tensor, count: int = 1000, length: int = 1000, seed: int = 0
+    ) -> int:
+        """How many of `count` clients the gate accuses who each ask `length` of these images.
+
+        Arguments: `images` (N, C, H, W), which they draw from with repetitions.
+
+        >>> queen.flagged_streams(test_images, count=100, length=50)      # it has no gate
+        0
+        """
+        if self._drift is None:
+            return 0
+        query = self.look(images)
+        inside = self.new_ledger().judge(query.points, query.labels).inside
+        return self._drift.gate.accused(
+            self._drift.as_usual(query, inside).cpu(), count, length, seed
+        )
 
     def _carry_out(self, turn: Tensor, images: Tensor, query: Query, client: str) -> Tensor:
-        answers = query.logits.softmax(1)
-        rest = ~turn
-        if self.config.others == "perturbed" and bool(rest.any()):
-            logits, _ = walk_logits(
-                query.features[rest],
-                query.logits[rest],
-                self.centroids,
-                self.victim.head,
-                self.centroid_logits,
-                self.config.walk_units,
-            )
-            answers[rest] = logits.softmax(1)
-        if bool(turn.any()):
-            answers[turn] = self._reverse(images[turn], answers[turn], client)
-        return answers
+        return self._answering.carry_out(turn, images, query, client)
 
     @torch.no_grad()
     def reverse(self, images: Tensor, probs: Tensor, client: str = "default") -> Tensor:
         """The reversed answers for images (B, C, H, W) with victim softmax (B, K).
 
+        A hidden one exchanges entries of `probs`, the label among them being the victim's.
+
         >>> turned = queen.reverse(queries, answers)
         """
-        self.check(images)
+        query = self.look(images)
         check_probabilities("probs", probs)
-        return self._reverse(images, probs, client)
-
-    def _reverse(self, images: Tensor, probs: Tensor, client: str) -> Tensor:
-        chosen = self.shadows.choose(images, self.config.shadows_per_query, self.seed, client)
-        if self.config.shadow_mean == "logits":  # the released code: 2 * logits - softmax
-            mean_logits = self.shadows(images, chosen, mean_of=lambda logits: logits)
-            return angular_projection(2 * mean_logits - probs)
-        return reversed_answer(probs, self.shadows(images, chosen), self.config.method)
+        return self._answering.reverse(images, probs, query, client)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything but the victim: plain numbers and CPU tensors, safe to save.

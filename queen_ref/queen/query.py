@@ -46,6 +46,6 @@ class Query:
             seen.append((features, logits, logits.argmax(1), feature_map(features)))
         return cls(*map(joined, zip(*seen, strict=True)))
 
-    def rows(self, rows: slice) -> "Query":
-        """A part of the batch."""
+    def rows(self, rows: slice | Tensor) -> "Query":
+        """A part of the batch: a slice of it, or those where bool (B,) says so."""
         return Query(*(getattr(self, f.name)[rows] for f in fields(self)))

@@ -22,6 +22,9 @@ NAMES = {
     "queen-exact": "QUEEN, exact",
     "queen-strict": "QUEEN, strict",
     "queen-strict-exact": "QUEEN, strict and exact",
+    "queen-hidden": "QUEEN, strict, hidden answers",
+    "queen-gated": "QUEEN, gated, hidden answers",
+    "queen-abstain": "QUEEN, gated, abstaining",
     "queen-shared": "QUEEN, strict, one ledger",
     "queen-authors": "QUEEN, the authors' settings",
 }

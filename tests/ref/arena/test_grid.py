@@ -118,5 +118,5 @@ def test_the_exact_queen_of_the_grid_is_no_copy_of_the_usual_one():
     # "queen-exact" repeats "queen" where nothing is reversed; the strict one reverses.
     assert "queen-exact" in DEFENSES and "queen-exact" not in DEFENSES.usual
     settings = DEFENSES["queen-strict-exact"].keywords
-    assert settings == {**DEFENSES["queen-strict"].keywords, "method": "exact"}
+    assert settings == {**DEFENSES["queen-strict"].keywords, "answer": "exact"}
     assert {"queen", "queen-strict", "queen-strict-exact"} <= set(DEFENSES.usual)
