@@ -92,9 +92,11 @@ class Gate:
             return torch.ones_like(as_usual), standing._replace(seen=seen)
         levels = self.levels(as_usual, standing.level)
         alarms = (levels >= self.height).cummax(0).values
-        before, level = torch.stack([(~alarms).sum(), levels[-1]]).tolist()  # one wait
-        fired = standing.seen + before + 1 if before < len(as_usual) else 0
-        return alarms, Standing(level, seen, fired)
+        before = (~alarms).sum()
+        level = levels[before.clamp_max(len(levels) - 1)]  # the last that counts
+        spared, kept = torch.stack([before, level]).tolist()  # one wait for the device
+        fired = standing.seen + spared + 1 if spared < len(as_usual) else 0
+        return alarms, Standing(kept, seen, fired)
 
     def levels(self, as_usual: Tensor, start: int = 0) -> Tensor:
         """log L after each query, in units of 2^-32: bool (..., B) -> int64 (..., B).

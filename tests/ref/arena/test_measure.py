@@ -107,6 +107,16 @@ def test_a_detectors_line_says_when_it_fires_and_at_how_many_honest_accounts(par
     assert json.loads(json.dumps(again, allow_nan=False)) == again
 
 
+def test_a_gated_queens_line_says_when_the_gate_fires_and_at_whom(parts, monkeypatch):
+    monkeypatch.setattr(measure, "HONEST", (20, 60))
+    found = run_cell(replace(CELL, pool="noise", defense="queen-gated"), Cache(parts))
+    fired, counters = found["fired_after"], found["counters"]
+    assert 10 <= fired <= 150  # noise is less sure than digits, and the gate needs a few of it
+    assert counters["reversed"] == counters["queries"] - fired + 1 and "fired" not in counters
+    assert found["honest_flagged"] <= 1  # of 20 clients, where 0.001 of each is promised
+    assert any("key" in flag for flag in found["flags"])
+
+
 def test_a_markers_line_says_whether_the_copy_is_proved(parts):
     found = run_cell(replace(CELL, defense="dawn"), Cache(parts))
     assert set(found["ownership"]) == {"marks", "repeated", "p_value", "proved"}
