@@ -42,6 +42,7 @@ THIEVES = {
     "vote": "asks the neighbours (vote)",
     "early": "believes the first answers (early)",
     "rename": "renames the classes",
+    "unswap": "undoes hidden answers (unswap)",
     "ask-twice": "asks again as a stranger",
     "names-2": "has 2 accounts",
     "names-4": "has 4 accounts",
