@@ -17,7 +17,8 @@ EAGER = qr.QueenConfig(threshold=0.01, shadows=3, shadows_per_query=2, map_epoch
 
 def test_queen_is_a_defence_like_the_others(setting, queen):
     assert isinstance(queen, Defense)
-    assert (queen.name, queen.with_settings(method="exact").name) == ("queen", "queen-exact")
+    assert (queen.name, queen.with_settings(answer="exact").name) == ("queen", "queen-exact")
+    assert queen.with_settings(method="exact").config.answer == "exact"  # its old name
     assert (queen.stateful, queen.keeps_label, queen.l1_bound) == (True, False, None)
     with pytest.raises(ValueError, match="victim: expected a method .features"):
         qr.Queen(lambda x: x, queen.config, queen.seed, queen.parts)
@@ -118,7 +119,7 @@ def test_a_report_on_a_stranger_is_zero_and_creates_nothing(queen):
 
 
 @pytest.mark.parametrize(
-    "changes", [{"shadow_mean": "logits"}, {"method": "exact"}, {"walk_units": "relative"}]
+    "changes", [{"shadow_mean": "logits"}, {"answer": "exact"}, {"walk_units": "relative"}]
 )
 def test_every_way_of_answering_stays_on_the_simplex(queen, images, changes):
     answers = queen.with_settings(**changes)(images)
