@@ -109,7 +109,9 @@ class Gate:
         return path + (self.floor - path.cummin(-1).values).clamp_min(0)
 
     def promised(self, queries: int) -> float:
-        """alpha + n alpha^2, the most honest clients of n queries that may be accused.
+        """alpha + n alpha^2: the largest share of honest clients with n queries that is accused.
+
+        Nobody else loses anything, so it also bounds the accuracy that they lose in the mean.
 
         >>> Gate(0.5, 0.25, alarm=1e-3).promised(1000)
         0.002
