@@ -114,7 +114,6 @@ def test_a_gated_queens_line_says_when_the_gate_fires_and_at_whom(parts, monkeyp
     assert 10 <= fired <= 150  # noise is less sure than digits, and the gate needs a few of it
     assert counters["reversed"] == counters["queries"] - fired + 1 and "fired" not in counters
     assert found["honest_flagged"] <= 1  # of 20 clients, where 0.001 of each is promised
-    assert any("key" in flag for flag in found["flags"])
 
 
 def test_a_markers_line_says_whether_the_copy_is_proved(parts):
