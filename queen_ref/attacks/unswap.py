@@ -1,7 +1,7 @@
 """Unswap: a thief who knows how answers are hidden, and not the key.
 
-A hidden reversal (`queen_ref.queen.hidden`) exchanges the label's entry k with that of a false
-class f, the same for all images of a region. He knows the rule and the settings; he knows neither
+A hidden reversal (`queen_ref.queen.hidden`) gives the label's place k to a false class f, the same
+for all images of a region. He knows the rule and the settings; he knows neither
 the key nor where a region ends. But the rule is its own weakness: in a neighbourhood, whoever was
 told f has the same label. So he trains a judge f_0 on the first n answers, which are free, and asks
 of every later answer what the judge thinks of the images nearby *that were told the same class*,
@@ -13,7 +13,8 @@ the class that they were told wins. Where it does not, he exchanges the two entr
 
     y~_i = y'_i  with the entries  argmax y'_i  and  k~_i  exchanged,
 
-and has the honest answer with all its numbers, if the judge was right: an exchange undoes itself.
+and has the honest label, if the judge was right; of "swapped" answers all numbers, too, for an
+exchange undoes itself.
 No query is added; the price is a second, small training. Against lies without such a rule this is
 `early` with its own labels in place of what it leaves out.
 """

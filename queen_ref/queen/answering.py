@@ -4,11 +4,11 @@ An answer that is not reversed is perturbed, or the victim's own where the setti
 A reversed one is made
 
     "cosine", "exact"   of the victim's y and the shadows' p   (`queen_ref.queen.unlearning`),
-    "hidden"            of the answer that it replaces         (`queen_ref.queen.hidden`),
+    "hidden", "swapped" of the answer that it replaces         (`queen_ref.queen.hidden`),
     "abstain"           of nothing: every class gets 1 / K.
 
 "abstain" is the honest baseline: it takes from a thief as many labels, and tells no lie. He sees at
-once which answers they are; with the other three he has to find out.
+once which answers they are; with the others he has to find out.
 """
 
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 from queen_ref.models import Victim
-from queen_ref.queen.config import QueenConfig
+from queen_ref.queen.config import HIDDEN, QueenConfig
 from queen_ref.queen.fitting import Parts
-from queen_ref.queen.hidden import exchanged, false_classes, sides_of
+from queen_ref.queen.hidden import dress, false_classes, sides_of, swap
 from queen_ref.queen.perturbation import walk_logits
 from queen_ref.queen.query import Query
 from queen_ref.queen.unlearning import angular_projection, reversed_answer
@@ -46,7 +46,7 @@ class Answering:
         """The answers (B, K) to a batch of which `turn` (B,) is reversed."""
         answers = query.logits.softmax(1)
         # A hidden answer hides among the others only if it has come the same way.
-        walk = torch.ones_like(turn) if self.config.answer == "hidden" else ~turn
+        walk = torch.ones_like(turn) if self.config.answer in HIDDEN else ~turn
         if self.config.others == "perturbed" and bool(walk.any()):
             logits, _ = walk_logits(
                 query.features[walk],
@@ -65,7 +65,7 @@ class Answering:
         """The reversed answers (B, K) in place of `probs` (B, K)."""
         if self.config.answer == "abstain":
             return torch.full_like(probs, 1 / probs.shape[1])
-        if self.config.answer == "hidden":
+        if self.config.answer in HIDDEN:
             return self._hide(probs, query)
         shadows = self.parts.shadows
         chosen = shadows.choose(images, self.config.shadows_per_query, self.seed, client)
@@ -78,4 +78,9 @@ class Answering:
         clusters = self.parts.clusters
         sides = sides_of(self.config.beta * clusters.radii, self.config.region_side)
         others = false_classes(query.points, query.labels, clusters.centers, sides, self.parts.key)
-        return exchanged(probs, query.labels, others)
+        if self.config.answer == "swapped":
+            return swap(probs, query.labels, others)
+        class_logits = self.centroid_logits
+        if class_logits is None:  # a head that is not affine
+            class_logits = self.victim.head(self.parts.centroids).to(probs.dtype)
+        return dress(probs, query.logits, query.labels, others, class_logits)

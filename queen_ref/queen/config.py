@@ -8,7 +8,8 @@ from queen_ref.models import BUILDERS
 from queen_ref.queen.perturbation import WALK_UNITS
 from queen_ref.queen.unlearning import METHODS
 
-ANSWERS = (*METHODS, "hidden", "abstain")
+HIDDEN = ("hidden", "swapped")
+ANSWERS = (*METHODS, *HIDDEN, "abstain")
 GATES = ("confidence", "inside")
 
 # Settings that a fitted defence can change, for they are read at query time.
@@ -77,7 +78,7 @@ class QueenConfig:
     shadow_mean: str = "softmax"  # "softmax" | "logits" (the authors)
 
     # The answers.
-    answer: str = "cosine"  # reversed: "cosine" (the paper) | "exact" | "hidden" | "abstain" (ours)
+    answer: str = "cosine"  # reversed: "cosine" (the paper) | "exact" | ours, see `ANSWERS`
     walk_units: str = "absolute"  # "absolute" (the authors) | "relative" to the way to mu
     others: str = "perturbed"  # "perturbed" (the authors) | "untouched": what is not reversed
     region_side: float = 1.0  # of s_k: within so large a square of the map hidden answers agree

@@ -30,7 +30,7 @@ from queen_ref.modes import evaluating
 from queen_ref.queen.answering import Answering
 from queen_ref.queen.client import Client
 from queen_ref.queen.clients import Clients
-from queen_ref.queen.config import SETTABLE, QueenConfig
+from queen_ref.queen.config import HIDDEN, SETTABLE, QueenConfig
 from queen_ref.queen.fitting import Parts, prepare
 from queen_ref.queen.gate import Gate, Standing
 from queen_ref.queen.hidden import check_key
@@ -73,7 +73,7 @@ class Queen(Defense):
     ):
         super().__init__(victim)
         self.name = "queen" if config.answer == "cosine" else f"queen-{config.answer}"
-        if config.answer == "hidden":
+        if config.answer in HIDDEN:
             self.copy_flags = (*self.copy_flags, "his copy holds the defender's own key")
         self.config, self.seed, self.parts = config, seed, parts
         self.shape, self.centroids = parts.shape, parts.centroids
@@ -283,7 +283,7 @@ class Queen(Defense):
     def reverse(self, images: Tensor, probs: Tensor, client: str = "default") -> Tensor:
         """The reversed answers for images (B, C, H, W) with victim softmax (B, K).
 
-        A hidden one exchanges entries of `probs`, the label among them being the victim's.
+        A hidden one has the numbers of `probs`, and label and logits are the victim's.
 
         >>> turned = queen.reverse(queries, answers)
         """

@@ -2,22 +2,30 @@
 
 The paper's reversed answer shows itself: an exact zero where the label was, and probabilities less
 sure than others. Whoever sees that leaves those answers out and has lost nothing else. Here the
-client gets the answer a that he would have had without reversal, with the entries of the label k
-and of a false class f exchanged:
+client gets the numbers of the answer a that he would have had without reversal, in the order of an
+answer about a false class f. With z the logits, k the label, z(mu_j) the logits of a centroid,
 
-    y'_k = a_f ,    y'_f = a_k ,    y'_j = a_j  for all others.
+    z' = z - z(mu_k) + z(mu_f) ,    y'_j = the r-th largest number of a, where j has rank r in z' ,
+
+f first of all. It is what the victim might say of an image that deviates from f as this one does
+from k.
 
 1. The probabilities are the same numbers in another order, sorted(y') = sorted(a): there is no zero
    and no lower confidence, and nothing that is read off the sorted answer alone tells it from a.
-2. Another class leads, argmax y' = f != k, unless k shares the lead in a.
+2. Another class leads, argmax y' = f != k, unless others share the lead in a.
 3. The gradient still points away from the label. A substitute that says p has the logit gradient
    p - y', and one step of length eta moves its margin z_k - z_f by
 
-       - eta ( (a_k - a_f) + (p_k - p_f) ),    honest:  + eta ( (a_k - a_f) - (p_k - p_f) ).
+       - eta ( (y'_f - y'_k) + (p_k - p_f) ),   honest:  + eta ( (a_k - a_f) - (p_k - p_f) ).
 
-   While it thinks both classes alike, p_k = p_f, that is exactly the opposite of the honest move;
-   the sooner it has learned the label, the harder it is pushed back. All other entries of the
-   gradient are those of the honest answer. No shadow is asked: nobody has to guess p.
+   While it thinks both classes alike, p_k = p_f, the margin falls, y'_f being the largest number;
+   the sooner it has learned the label, the harder it is pushed back. No shadow is asked: nobody
+   has to guess p.
+
+"swapped" is the plainer form, and shows why the others have to move, too: only the entries of k and
+f are exchanged, so that y'_k = a_f and 3. is exactly the opposite of the honest move. But what the
+victim finds similar to k is left standing behind f, and tells k to whoever has honest answers to
+learn from.
 
 Which class is f? One drawn anew for each query would be outvoted by the neighbours, and one for
 each class, a permutation, is undone by whoever renames the classes. So f is drawn for each *region*
@@ -34,7 +42,7 @@ import hashlib
 import torch
 from torch import Tensor
 
-from queen_ref.checks import check_labels, check_number, check_probabilities
+from queen_ref.checks import check_number
 
 SHORTEST, LONGEST = 16, 64  # bytes of a key; blake2b takes no longer one
 
@@ -93,21 +101,30 @@ def _hashed(region: list[int], key: bytes) -> int:
 def swap(probs: Tensor, labels: Tensor, others: Tensor) -> Tensor:
     """Rows (B, K) with the entries of two classes (B,), (B,) exchanged.
 
-    Errors: `ValueError` for what are no probabilities, or no labels of them.
-
     >>> swap(torch.tensor([[0.7, 0.2, 0.1]]), torch.tensor([0]), torch.tensor([2]))
     tensor([[0.1000, 0.2000, 0.7000]])
     """
-    check_probabilities("probs", probs)
-    for some in (labels, others):
-        check_labels(some, len(probs), probs.shape[1])
-    return exchanged(probs, labels, others)
-
-
-def exchanged(probs: Tensor, labels: Tensor, others: Tensor) -> Tensor:
-    """`swap` of what is known to be good: nothing is checked."""
     pair = torch.stack([labels, others], 1)
     return probs.scatter(1, pair, probs.gather(1, pair.flip(1)))
+
+
+def dress(
+    probs: Tensor, logits: Tensor, labels: Tensor, others: Tensor, class_logits: Tensor
+) -> Tensor:
+    """The numbers of each row (B, K) in the order of an answer about another class.
+
+    Arguments: `logits` z (B, K); `labels` k and `others` f (B,); `class_logits` (K, K), row j the
+    logits z(mu_j).
+
+    >>> a, f = torch.tensor([[0.7, 0.2, 0.1]]), torch.tensor([2])
+    >>> dress(a, a.log(), torch.tensor([0]), f, 5 * torch.eye(3))
+    tensor([[0.1000, 0.2000, 0.7000]])
+    """
+    moved = logits - class_logits[labels] + class_logits[others]
+    order = moved.scatter(1, others[:, None], torch.inf).argsort(
+        dim=1, descending=True, stable=True
+    )
+    return torch.zeros_like(probs).scatter(1, order, probs.sort(1, descending=True).values)
 
 
 def sides_of(sensitive: Tensor, region_side: float) -> Tensor:

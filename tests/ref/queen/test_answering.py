@@ -1,5 +1,7 @@
 """What is said instead of a reversed answer, and who is told."""
 
+import dataclasses
+
 import pytest
 import torch
 from hurry import at_once
@@ -14,9 +16,10 @@ def verdict_of(queen, images):
     return queen.new_ledger().observe(query.points, query.labels), query.labels
 
 
+@pytest.mark.parametrize("answer", ["hidden", "swapped"])
 @pytest.mark.parametrize("others", ["perturbed", "untouched"])
-def test_a_hidden_answer_is_the_one_it_replaces_in_another_order(queen, images, others):
-    hidden = queen.with_settings(answer="hidden", others=others)
+def test_a_hidden_answer_is_the_one_it_replaces_in_another_order(queen, images, answer, others):
+    hidden = queen.with_settings(answer=answer, others=others)
     spared = hidden.with_settings(threshold=1e9)
     verdict, labels = verdict_of(hidden, images)
     answers, honest = hidden(images), spared(images)
@@ -29,7 +32,7 @@ def test_a_hidden_answer_is_the_one_it_replaces_in_another_order(queen, images, 
 
 def test_no_shadow_is_asked_for_a_hidden_answer(queen, images, monkeypatch):
     monkeypatch.setattr(queen.shadows, "forward", lambda *_: 1 / 0)
-    for answer in ("hidden", "abstain"):
+    for answer in ("hidden", "swapped", "abstain"):
         quiet = queen.with_settings(answer=answer)
         quiet(images)
         assert quiet.report()["reversed"] > 0
@@ -56,6 +59,14 @@ def test_hidden_answers_are_those_of_the_same_queries_one_by_one(double):
     single = torch.cat([hidden(image[None], client="b") for image in images[:150]])
     torch.testing.assert_close(together, single, rtol=1e-3, atol=1e-5)  # nor does the name matter
     assert hidden.report("a") == hidden.report("b") and hidden.report("a")["reversed"] > 0
+
+
+def test_a_head_that_is_not_affine_hides_as_well(queen, images):
+    hidden = queen.with_settings(answer="hidden")
+    answers = hidden(images)
+    bent = hidden.fresh()
+    vars(bent)["_answering"] = dataclasses.replace(bent._answering, centroid_logits=None)
+    torch.testing.assert_close(bent(images), answers)
 
 
 def test_a_thief_without_the_key_has_other_answers(queen, images):

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from queen_ref.queen.hidden import check_key, exchanged, false_classes, key_of, sides_of, swap
+from queen_ref.queen.hidden import check_key, dress, false_classes, key_of, sides_of, swap
 
 
 @st.composite
@@ -20,36 +20,64 @@ def answers(draw):
     return probs, labels, (labels + step) % classes
 
 
-@given(answers())
-def test_it_is_the_same_numbers_and_another_class_leads(given_answers):
+def hidings(probs, labels, others, seed=0):
+    """Both forms, the dressed one with class logits of its own."""
+    drawn = torch.Generator().manual_seed(seed)
+    class_logits = 5 * torch.randn(probs.shape[1], probs.shape[1], generator=drawn).double()
+    return {
+        "swapped": swap(probs, labels, others),
+        "hidden": dress(probs, probs.log(), labels, others, class_logits),
+    }
+
+
+@given(answers(), st.integers(0, 10_000))
+def test_it_is_the_same_numbers_and_another_class_leads(given_answers, seed):
     probs, labels, others = given_answers
-    hidden = swap(probs, labels, others)
-    assert torch.equal(hidden.sort(1).values, probs.sort(1).values)
-    assert torch.equal(hidden.argmax(1), others)
-    assert bool((hidden > 0).all())
-    assert torch.equal(exchanged(hidden, labels, others), probs)  # twice is not at all
+    for hidden in hidings(probs, labels, others, seed).values():
+        assert torch.equal(hidden.sort(1).values, probs.sort(1).values)
+        assert torch.equal(hidden.argmax(1), others)
+        assert bool((hidden > 0).all())
+    twice = swap(swap(probs, labels, others), labels, others)
+    assert torch.equal(twice, probs)
+
+
+def move_of(target, logits, labels, others):
+    """Of the margin of the label over the false class, in a step of length one, by autograd."""
+    logits = logits.clone().requires_grad_(True)
+    loss = -(target * logits.log_softmax(1)).sum()
+    step = -torch.autograd.grad(loss, logits)[0]
+    return (step.gather(1, labels[:, None]) - step.gather(1, others[:, None]))[:, 0]
 
 
 @given(answers(), st.integers(0, 10_000))
 def test_a_step_on_it_moves_away_from_the_label(given_answers, seed):
-    """By autograd: the margin over the false class moves as the docstring says."""
     probs, labels, others = given_answers
-    hidden = swap(probs, labels, others)
     start = torch.randn(probs.shape, generator=torch.Generator().manual_seed(seed)).double()
     # A thief who thinks both classes alike; and one who has learned the label already.
     alike = start.scatter(1, others[:, None], start.gather(1, labels[:, None]))
     learned = alike.scatter_add(1, labels[:, None], torch.ones(len(labels), 1).double())
-    moves = {}
-    for name, target in (("honest", probs), ("hidden", hidden)):
-        for thief, logits in (("alike", alike), ("learned", learned)):
-            logits = logits.clone().requires_grad_(True)
-            loss = -(target * logits.log_softmax(1)).sum()
-            step = -torch.autograd.grad(loss, logits)[0]
-            margin = step.gather(1, labels[:, None]) - step.gather(1, others[:, None])
-            moves[name, thief] = margin[:, 0]
-    torch.testing.assert_close(moves["hidden", "alike"], -moves["honest", "alike"])
-    assert bool((moves["hidden", "alike"] < 0).all())
-    assert bool((moves["hidden", "learned"] < moves["hidden", "alike"]).all())
+    honest = move_of(probs, alike, labels, others)
+    for name, hidden in hidings(probs, labels, others, seed).items():
+        move = move_of(hidden, alike, labels, others)
+        gap = hidden.gather(1, others[:, None]) - hidden.gather(1, labels[:, None])
+        torch.testing.assert_close(move, -gap[:, 0])
+        assert bool((move < 0).all())
+        assert bool((move_of(hidden, learned, labels, others) < move).all())
+        if name == "swapped":
+            torch.testing.assert_close(move, -honest)
+
+
+def test_a_dressed_answer_is_ordered_as_one_about_the_false_class():
+    """One row after the other: the deviation from the label's centroid, carried over."""
+    drawn = torch.Generator().manual_seed(1)
+    centroids = torch.randn(6, 6, generator=drawn)
+    labels, others = torch.arange(5), torch.arange(1, 6)
+    logits = centroids[labels] + 0.1 * torch.randn(5, 6, generator=drawn)
+    dressed = dress(logits.softmax(1), logits, labels, others, centroids)
+    for row, z, k, f in zip(dressed, logits, labels.tolist(), others.tolist(), strict=True):
+        moved = z - centroids[k] + centroids[f]
+        ranks = sorted(range(6), key=lambda j: (j != f, -float(moved[j])))
+        assert row.argsort(descending=True).tolist() == ranks
 
 
 CENTERS = torch.tensor([[0.0, 0.0], [3.0, 0.0], [0.0, 3.0], [5.0, 5.0]])
@@ -111,14 +139,6 @@ def test_a_key_is_16_to_64_bytes(key):
     assert check_key(b"x" * 64) == b"x" * 64
 
 
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (lambda: swap(torch.ones(1, 3), torch.tensor([0]), torch.tensor([1])), "simplex"),
-        (lambda: swap(torch.eye(2), torch.tensor([0, 2]), torch.tensor([1, 1])), "labels"),
-        (lambda: sides_of(SIDES, 0), "region_side"),
-    ],
-)
-def test_what_does_not_fit_is_refused(call, message):
-    with pytest.raises(ValueError, match=message):
-        call()
+def test_a_region_has_a_side():
+    with pytest.raises(ValueError, match="region_side"):
+        sides_of(SIDES, 0)
