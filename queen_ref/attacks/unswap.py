@@ -3,8 +3,10 @@
 A hidden reversal (`queen_ref.queen.hidden`) gives the label's place k to a false class f, the same
 for all images of a region. He knows the rule and the settings; he knows neither
 the key nor where a region ends. But the rule is its own weakness: in a neighbourhood, whoever was
-told f has the same label. So he trains a judge f_0 on the first n answers, which are free, and asks
-of every later answer what the judge thinks of the images nearby *that were told the same class*,
+told f has the same label. So he does what `early` does: a first judge, trained on the first n
+answers, which are free, leaves out what he does not believe. A second judge f_0 is trained on the
+rest, and of every later answer he is asked what he thinks of the images nearby *that were told the
+same class*,
 
     k~_i = argmax_k  mean { f_0(x_j)_k :  argmax y'_j = argmax y'_i, j among the nearest to i } ,
 
@@ -15,8 +17,8 @@ the class that they were told wins. Where it does not, he exchanges the two entr
 
 and has the honest label, if the judge was right; of "swapped" answers all numbers, too, for an
 exchange undoes itself.
-No query is added; the price is a second, small training. Against lies without such a rule this is
-`early` with its own labels in place of what it leaves out.
+No query is added; the price is two more trainings. Against lies without such a rule this is
+`early` with the judge's labels in place of what is left out.
 """
 
 from collections.abc import Callable
@@ -25,7 +27,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from queen_ref.attacks.early import FIRST, judge_recipe
+from queen_ref.attacks.early import FIRST, Early
 from queen_ref.attacks.knowledge import Knowledge, Sizes
 from queen_ref.attacks.training import train_substitute
 from queen_ref.attacks.vote import NEIGHBOURS, features_of, neighbours_mean
@@ -58,11 +60,11 @@ class Unswap:
         return partial(self.recover, sizes=sizes, seed=seed)
 
     def recover(self, images: Tensor, answers: Tensor, sizes: Sizes, seed: int) -> Tensor:
-        """Train the judge, hear the neighbours who were told the same, exchange back."""
+        """Train the judges, hear the neighbours who were told the same, exchange back."""
         if len(images) <= self.first:
             return answers
-        recipe = judge_recipe(sizes.recipe)
-        judge = train_substitute(images[: self.first], answers[: self.first], recipe, seed=seed)
+        kept = Early(self.first).recover(images, answers, sizes, seed).sum(1) > 0
+        judge = train_substitute(images[kept], answers[kept], sizes.recipe, seed=seed)
         told = answers.argmax(1)
         believed = heard_alike(
             features_of(judge, images), predict(judge, images), told, self.neighbours
