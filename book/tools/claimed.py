@@ -130,6 +130,6 @@ def room(claim: Claim, runs: list[dict]) -> float:
 
 
 def _ratio(distance: float, spread: float) -> float:
-    if spread == 0:
+    if spread == 0 or not math.isfinite(distance):  # "never" is recorded as infinity
         return math.inf if distance > 0 else -math.inf
     return distance / spread

@@ -6,7 +6,7 @@ Thieves who train otherwise go into a file of their own, recipes.jsonl.
     python book/tools/grids.py --list          the parts, and how much of each is there
     python book/tools/grids.py key pools       only these parts
 
-Some six hours of one core in all, shared by two workers.
+Hours: chapter 8 says how many its lines took.
 """
 
 import argparse
@@ -69,22 +69,20 @@ def plan() -> dict[str, list[Cell]]:
         ],
         "others": cells(["naive", "top1", "zero", "drop", "early"], REST, SEEDS),
         "sweeps": [
-            cell
-            for defense, (name, values) in SWEEPS.items()
-            for cell in cells(SWEPT, [defense], SEEDS, vary=[(name, v) for v in values])
+            *(
+                cell
+                for defense, (name, values) in SWEEPS.items()
+                for cell in cells(SWEPT, [defense], SEEDS, vary=[(name, v) for v in values])
+            ),
+            # The other direction of GRAD^2, the stronger one, see chapter 7.
+            *cells(SWEPT, ["grad2", "grad2-keep"], SEEDS, vary=[("sign", -1)]),
         ],
-        "pools": [
-            cell
-            for pool in ("digits", "mnist+digits")
-            for cell in cells(
-                ["naive", "top1", "zero", "drop", "names-16", "few-queries"],
-                BY_POOL, SEEDS, pool=pool,
-            )
-        ],
+        "pools": by_pool([*SWEPT, "early", "names-16"]),
         "ten seeds": cells([*KEY, "names-16", "ask-twice"], MAIN, MORE),
         "undoing": cells(["ddae"], REST, SEEDS),
         "data-free": cells(["data-free"], ["none", "queen-strict", "queen", "modelguard-w"], SEEDS),
         "crafted": cells(["naive", "top1"], CRAFTED, SEEDS, policy="jbda-tr"),
+        "pools, more": by_pool(["few-queries"]),
         "all": cells(ORDINARY + LOOKING, REST, SEEDS),
         "large pool": cells(["naive", "zero", "rim", "entropy", "drop"], TRIO, SEEDS, pool="all"),
         "knowing": cells(KNOWING, MAIN + REST, SEEDS),
@@ -92,11 +90,13 @@ def plan() -> dict[str, list[Cell]]:
         "recipes": [
             cell
             for recipe in RECIPES
-            for some in (cells(["naive"], ["none", "queen-strict"], SEEDS, recipe=recipe),
-                         cells(["zero"], ["queen-strict"], SEEDS, recipe=recipe))
+            for some in (
+                cells(["naive"], ["none", "queen-strict"], SEEDS, recipe=recipe),
+                cells(["zero"], ["queen-strict"], SEEDS, recipe=recipe),
+            )
             for cell in some
         ],
-    }  # fmt: skip
+    }
 
 
 def cells(
@@ -108,6 +108,24 @@ def cells(
     4
     """
     return grid("cpu", attacks, [policy], defenses, seeds, **more)
+
+
+def by_pool(attacks: list[str]) -> list[Cell]:
+    """Where the images are foreign, all or half of them.
+
+    >>> {cell.pool for cell in by_pool(["naive"])} == {"digits", "mnist+digits"}
+    True
+    """
+    pools = ("digits", "mnist+digits")
+    return [
+        cell
+        for pool in pools
+        for some in (
+            cells(["naive"], ["top1"], SEEDS, pool=pool),  # what a kept label is worth there
+            cells(attacks, BY_POOL, SEEDS, pool=pool),
+        )
+        for cell in some
+    ]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -27,10 +27,12 @@ def told_apart(lines: Sequence[dict]) -> Iterator[tuple[dict[str, str], str]]:
     for line in lines:
         profile, mine = _profile(line), decided_by(line)
         known.append((profile, mine))
-        if mine not in settings.setdefault(profile, []):
-            settings[profile].append(mine)
         for kind in METHODS:
             codes.setdefault((profile, kind, line[kind]), set()).add(_code(line).get(kind))
+    _put_back(lines, known)
+    for profile, mine in known:
+        if mine not in settings.setdefault(profile, []):
+            settings[profile].append(mine)
     for line, (profile, mine) in zip(lines, known, strict=True):
         words = {"profile": profile, "pool": line["pool"]} | {kind: line[kind] for kind in METHODS}
         changed = dict(line.get("queen", ())) | dict(line.get("setting", ()))
@@ -46,6 +48,23 @@ def told_apart(lines: Sequence[dict]) -> Iterator[tuple[dict[str, str], str]]:
                 words[kind] += f" ({text})"
                 notes.append(f"{kind} {line[kind]}: {text}")
         yield words, "; ".join(notes)
+
+
+def _put_back(lines: Sequence[dict], known: Sequence[tuple[str, dict]]) -> None:
+    """Give a sweep's lines the value that all other lines of their profile have in its place.
+
+    What a sweep varies is said beside the defence. Without it nothing sets its lines apart.
+    """
+    others: dict[tuple[str, str], list] = {}
+    for profile, mine in known:
+        for name, value in mine.items():
+            if value not in others.setdefault((profile, name), []):
+                others[profile, name].append(value)
+    for line, (profile, mine) in zip(lines, known, strict=True):
+        for name in dict(line.get("queen", ())):
+            values = others.get((profile, f"queen.{name}"), [])
+            if len(values) == 1:
+                mine[f"queen.{name}"] = values[0]
 
 
 def decided_by(line: dict) -> dict[str, object]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from queen_ref.arena.cells import Cell
-from queen_ref.arena.engines import Outcome, Run, run_in
+from queen_ref.arena.engines import Outcome, Run, check_packed, run_in
 from queen_ref.arena.own import Own, Packed, unpacked
 
 
@@ -75,6 +75,7 @@ class Ray:
     def submit(self, cell: Cell) -> Any:
         if cell.own is None:
             return self.task.remote(cell, self.cache)
+        check_packed(self.packed)
         return self.task_with_own.remote(replace(cell, own=None), self.cache, self.packed)
 
     def wait(self, handles: list) -> list[tuple[Any, Outcome]]:

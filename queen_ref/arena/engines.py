@@ -150,7 +150,21 @@ class Processes:
     def _begun(self, pool: ProcessPoolExecutor, cell: Cell) -> Future:
         if cell.own is None:
             return pool.submit(self.run, cell, self.cache)
+        check_packed(self.packed)
         return pool.submit(_run_there, self.run, replace(cell, own=None), self.cache)
+
+
+def check_packed(packed: object) -> None:
+    """Demand what a cell brought along, before it is sent to where it would be missed.
+
+    >>> check_packed(None)
+    Traceback (most recent call last):
+    ValueError: own: expected what the cells brought along, as Processes(2, own=cells[0].own)
+    """
+    if packed is None:
+        raise ValueError(
+            "own: expected what the cells brought along, as Processes(2, own=cells[0].own)"
+        )
 
 
 def outcome_of(compute: Callable[[], dict]) -> Outcome:

@@ -103,7 +103,7 @@ def plot_sweep(lines: Sequence[dict], height: int = 380) -> Figure:
     `height` in pixels.
     Errors: `ValueError` for no lines, or a line with none or several varied settings.
 
-    >>> fig = plot_sweep([{**line, "queen": [("spacing", 0.2)]} for line in read("arena.jsonl")])
+    >>> fig = plot_sweep([line for line in read("arena.jsonl") if line.get("queen")])
     """
     from plotly.subplots import make_subplots  # optional: only figures need it
 

@@ -34,7 +34,7 @@ from queen_ref.attacks.registry import ATTACKS, POLICIES, Attack
 from queen_ref.cache import expanded
 from queen_ref.checks import check_number
 from queen_ref.data.profiles import POOLS, PROFILES, Data, pools_in
-from queen_ref.defenses.registry import Maker, find, parts_of, settings_in
+from queen_ref.defenses.registry import DEFENSES, Maker, find, parts_of, settings_in
 from queen_ref.models import BUILDERS, Builder
 from queen_ref.queen.config import QueenConfig
 from queen_ref.registry import says
@@ -124,7 +124,8 @@ def grid(
     own = Own(
         {one.name: one.thing for one in thieves if one.code},
         {one.name: one.thing for one in rules if one.code},
-        {one.name: one.thing for one in shields if one.code},
+        # What a room above the list brought has its settings in its key, and is found by name.
+        {one.name: one.thing for one in shields if one.code and one.name not in DEFENSES.taken},
         data,
         None if isinstance(model, str) else model,
     )

@@ -83,7 +83,7 @@ def compare_lines(
 
     >>> compare_lines(read("arena.jsonl"), {"attack": "naive", "policy": "random",
     ...               "defense": "mad"}, {"attack": "naive", "policy": "random",
-    ...               "defense": "none"}).seeds
+    ...               "defense": "none", "pool": "mnist"}).seeds
     (0, 1, 2)
     """
     found = [by_seed(lines, wanted) for wanted in (first, second)]

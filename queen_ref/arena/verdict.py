@@ -90,7 +90,7 @@ def differences(
     """By defence and by thief: what he has more than the naive thief without a defence.
 
     A defence that keeps the label leaves its thieves the labels, whatever else it does: `top1` is
-    there what was recorded against the defence `top1`.
+    there what was recorded against the defence `top1`, if its test accuracy is the victim's.
 
     Arguments: `lines` of a results file, with the naive thief against `none` among them;
     `profile` and `pool`, whose lines count.
@@ -155,8 +155,14 @@ def _cells(lines: Sequence[dict], profile: str, pool: str) -> dict[str, dict[str
     labels = found.get("top1", {}).get("naive")
     for defense, cells in found.items():
         if labels and says(DEFENSES.get(names[defense]), "keeps_label", False):
-            cells.setdefault("top1", labels)
+            # Of Reverse Sigmoid the promise holds for small beta only: test images bear it out.
+            if all(_labels_kept(line) for line in cells.get("naive", {}).values()):
+                cells.setdefault("top1", labels)
     return found
+
+
+def _labels_kept(line: dict) -> bool:
+    return line.get("protected_accuracy") == line.get("victim_accuracy")
 
 
 def _thief(words: dict[str, str]) -> str:

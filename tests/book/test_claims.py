@@ -127,6 +127,12 @@ def test_room_of_one_recorded_value_is_all_or_nothing():
     assert math.isnan(claimed.room(claimed.Claim("x", "b", 0.4, None), runs))
 
 
+@pytest.mark.parametrize("worst", [math.inf, math.nan])
+def test_a_record_that_is_no_number_leaves_no_room(worst):
+    runs = [{"chapter": "x", "claims": {"a": [high, high]}} for high in (worst, 16.0)]
+    assert claimed.room(claimed.Claim("x", "a", None, 40), runs) == -math.inf
+
+
 HEAD = """\
 ---
 kernelspec:

@@ -5,17 +5,12 @@ import xml.etree.ElementTree as ET
 import picture
 import pytest
 
-from queen_book.figures.landing import NAMES
-from queen_ref.arena import read
-from queen_ref.arena.verdict import verdicts
-
 SVG = "{http://www.w3.org/2000/svg}"
 
 
 @pytest.fixture(scope="module")
 def found():
-    every = verdicts(read(picture.RESULTS))
-    return [one for one in every if one.defense in NAMES and one.defense != "none"]
+    return picture.found()
 
 
 def test_the_file_is_that_of_the_recorded_results():

@@ -111,7 +111,7 @@ def test_no_number_on_the_departures_page_is_typed_by_hand():
 CHAPTERS = sorted(ROOT.glob("notebooks/[0-9][0-9]_*.md"))
 # In the glossary, and words of every day too.
 KINDS = {"Recall", "Reading", "Calculation", "Code", "Experiment", "Research"}  # of exercises
-EVERYDAY = {"exact", "inside", "mad", "novel", "recovery", "smoothing", "strict"}
+EVERYDAY = {"detector", "exact", "inside", "mad", "novel", "recovery", "smoothing", "strict"}
 NOT_PROSE = [
     r"```(?:\{code-cell\}|sh|python|text).*?```",
     r"\$\$.*?\$\$(?: \(eq-[\w-]+\))?",

@@ -22,6 +22,7 @@ import queen_book
 import queen_ref as qr
 from queen_ref import arena, plots
 from queen_ref.arena.engines import Local
+from queen_ref.arena.verdict import verdicts
 from queen_ref.attacks import Knowledge, Sizes, train_substitute
 from queen_ref.defenses import make
 
@@ -61,7 +62,8 @@ def world() -> dict:
         return qr.metrics.predict(victim, x)
 
     recorded = arena.read(ROOT / "book" / "results" / "arena.jsonl")
-    rows = [row for row in arena.summarise(recorded) if row["profile"] == "cpu"]
+    usual = [one for one in recorded if one["pool"] == "mnist" and not one.get("setting")]
+    rows = arena.summarise([one for one in usual if not one.get("queen")])
     benchmarks = (ROOT / "book" / "results" / "benchmarks.json").read_text()
     return {
         "record": json.loads(benchmarks), "Path": Path, "dataclasses": dataclasses,
@@ -83,6 +85,7 @@ def world() -> dict:
         "Local": Local, "train_substitute": train_substitute,
         "detector": make("prada", victim, images=images),
         "rounding": rounding, "clean": answers, "perturbed": rounding(queries),
+        "lines": recorded, "verdicts": verdicts,
         "generator": torch.Generator().manual_seed(0), "rows": rows,
     }  # fmt: skip
 

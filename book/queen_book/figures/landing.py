@@ -55,7 +55,7 @@ THIEVES = {
     "entropy": "asks the most uncertain",
 }
 
-FIRST_PAGE = ("naive", "top1", "drop", "early", "zero", "ddae")  # measured against every defence
+FIRST_PAGE = ("naive", "top1", "drop", "early", "zero")  # measured against every defence
 
 
 def rows_of(lines: Sequence[dict], thieves: Sequence[str] = FIRST_PAGE) -> list[dict]:

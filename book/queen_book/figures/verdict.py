@@ -18,6 +18,8 @@ THIEVES = {  # kind: what the legend says, colour, marker
     "knows": ("best thief who knows", plots.ROLES["substitute"], "x"),
 }
 
+LOW = -20  # points of the best thief, at the foot of the plane
+
 
 def title_of(defense: str) -> str:
     """What a defence is called in a figure, with its setting where that is not the usual one.
@@ -42,7 +44,7 @@ def plot_verdicts(
     if not verdicts:
         raise ValueError("expected at least one verdict")
     fig = plots.figure(
-        "The best thief loses next to nothing", "points, against no defence",
+        "The best thief loses next to nothing", "points",
         height=height,
     )  # fmt: skip
     rows = [title_of(one.defense) for one in verdicts]
@@ -65,7 +67,7 @@ def plot_verdicts(
     _add_points(fig, kept, title, plots.ROLES["victim"], "square")
     fig.add_vline(x=0, line={"color": "#444", "width": 1, "dash": "dot"})
     fig.update_yaxes(categoryorder="array", categoryarray=rows[::-1])
-    return fig.update_layout(legend=plots.legend_above(), margin_t=130, title_y=0.98)
+    return fig.update_layout(legend=plots.legend_above(), margin_t=170, title_y=0.98)
 
 
 def _add_points(fig: Figure, there: list, title: str, color: str, symbol: str) -> None:
@@ -95,9 +97,9 @@ def plot_losses(
     thieves = list(dict.fromkeys(name for some in found.values() for name in some))
     if not thieves:
         raise ValueError("expected at least one cell")
-    thieves.sort(key=lambda name: (KINDS.index(kind_of(name)), thieves.index(name)))
+    thieves = [name for kind in KINDS for name in thieves if kind_of(name) == kind]
     cells = [[some.get(name) for some in found.values()] for name in thieves]
-    fig = plots.figure("Where a thief loses", height=height)
+    fig = plots.figure("Each dark column has thieves who get through", height=height)
     fig.add_heatmap(
         z=[[None if one is None else max(-100 * one.mean, 0) for one in row] for row in cells],
         x=[title_of(name) for name in found], y=thieves, zmin=0, zmax=40,
@@ -131,7 +133,7 @@ def plot_plane(
 
     fig = make_subplots(
         rows=len(questions), shared_xaxes=True, vertical_spacing=0.1, figure=plots.figure(
-            "Whoever takes from thieves takes from honest clients", height=height),
+            "Turned up, it is honest clients who lose", height=height),
         subplot_titles=[f"honest clients of {n} questions" for n in questions],
     )  # fmt: skip
     for row, number in enumerate(questions, start=1):
@@ -149,10 +151,10 @@ def plot_plane(
             )  # fmt: skip
         fig.add_hline(y=0, line={"color": "#444", "dash": "dot"}, row=row, col=1)
         fig.add_scatter(
-            x=[-60, 0], y=[-60, 0], mode="lines", name="as much from both", hoverinfo="skip",
+            x=[LOW, 0], y=[LOW, 0], mode="lines", name="as much from both", hoverinfo="skip",
             line={"color": plots.ROLES["neutral"], "dash": "dash"}, showlegend=row == 1,
             legendgroup="bound", row=row, col=1,
         )  # fmt: skip
-        fig.update_yaxes(title_text="best thief, points", row=row, col=1)
+        fig.update_yaxes(title_text="best thief, points", range=[LOW, 3], row=row, col=1)
     fig.update_xaxes(title_text="honest clients, points", row=len(questions), col=1)
-    return fig.update_layout(legend=plots.legend_above(1.06), margin_t=150, title_y=0.985)
+    return fig.update_layout(legend=plots.legend_above(1.06), margin_t=170, title_y=0.985)

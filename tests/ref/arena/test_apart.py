@@ -60,4 +60,9 @@ def test_a_sweep_is_told_by_its_defence_alone():
     cells = [replace(CELL, defense="queen", queen=(("threshold", t),)) for t in (0.1, 0.2)]
     rows = summarise([line(cell, config=cell.config, queen=dict(cell.queen)) for cell in cells])
     assert {row["defense"] for row in rows} == {"queen threshold=0.1", "queen threshold=0.2"}
+    usual = replace(CELL, defense="queen")
+    rows = summarise([line(usual, config=usual.config), *(
+        line(cell, config=cell.config, queen=dict(cell.queen)) for cell in cells
+    )])  # fmt: skip
+    assert {row["profile"] for row in rows} == {"smoke"} and not any("apart" in r for r in rows)
     assert not any("apart" in row for row in rows)

@@ -11,6 +11,8 @@ from results import CELL
 
 from queen_ref.arena import Results, read, run_grid
 from queen_ref.arena.engines import AGAIN, Local, Processes, outcome_of
+from queen_ref.arena.own import Own
+from queen_ref.attacks import Attack
 
 
 def test_an_outcome_is_a_result_or_an_exception():
@@ -37,6 +39,13 @@ def test_several_at_a_time_in_processes_of_their_own(tmp_path):
     lines = read(results.path)
     assert {one["cache"] for one in lines} == {"parts"}
     assert os.getpid() not in {one["process"] for one in lines}
+
+
+def test_a_cell_with_methods_of_ones_own_is_not_sent_without_them():
+    engine = Processes(1)
+    with pytest.raises(ValueError, match="own: expected what the cells brought along"):
+        engine.submit(replace(CELL, own=Own(attacks={"mine": Attack()})))
+    engine.close()
 
 
 def test_a_worker_that_is_killed_costs_its_own_cell_at_most(tmp_path):

@@ -20,8 +20,10 @@ def test_what_was_recorded_keeps_its_key_and_its_settings(name):
     for text in (RESULTS / name).read_text().splitlines():
         line = json.loads(text)
         queen = tuple(line.get("queen", {}).items())
+        more = {"setting": tuple(line.get("setting", {}).items()),
+                "code": tuple(line["config"].get("code", {}).items())}  # fmt: skip
         names = ("profile", "pool", "attack", "policy", "defense", "seed")
-        cell = Cell(*(line[name] for name in names), line.get("limit"), queen)
+        cell = Cell(*(line[name] for name in names), line.get("limit"), queen, **more)
         if says(cell.the_attack.method, "edition", None) != line["config"]["preset"].get("edition"):
             assert cell.key != line["key"]  # the attack is another by now, and measured anew
             continue

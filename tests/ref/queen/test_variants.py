@@ -46,6 +46,7 @@ def test_a_shared_ledger_has_a_name_that_is_not_part_of_all():
     assert "queen-shared" in DEFENSES and "queen-shared" not in DEFENSES.usual
     strict, shared = cells("queen-strict", "queen-shared")
     assert strict.key != shared.key
+    assert strict.own is shared.own is None  # any process finds it by its name
 
 
 def test_all_clients_of_a_shared_ledger_have_one_history(queen, images):
