@@ -38,6 +38,7 @@ EXPLAINED = {
     "queen_ref.queen.hidden": "book/paper_to_code",
     "queen_ref.queen.gate": "book/paper_to_code",
     "queen_ref.queen.held_out": "book/paper_to_code",
+    "queen_ref.queen.accusing": "book/paper_to_code",
     "queen_book.figures.end_to_end": "notebooks/05_queen_end_to_end",
     "queen_book.figures.thresholds": "notebooks/05_queen_end_to_end",
     "queen_book.explorers.budget": "notebooks/05_queen_end_to_end",

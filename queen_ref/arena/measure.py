@@ -259,8 +259,9 @@ def caught_by(defense: Defense, substitute: nn.Module, api: BlackBox) -> dict[st
 def to_customers(queen: Queen, images: Tensor, labels: Tensor, questions: int = QUESTIONS) -> float:
     """Accuracy of the answers to new customers with so many questions each, on a copy.
 
-    Every one of them finds the ledger as it is now: nobody pays for the customers before him. One
-    client who asked about all images would fill a strict ledger himself.
+    Every one of them finds the ledger as it is now, and stands before a gate as a stranger: nobody
+    pays for the customers before him. One client who asked about all images would fill a strict
+    ledger himself.
 
     >>> to_customers(queen, test_images, test_labels) > 0.5
     True
@@ -270,6 +271,7 @@ def to_customers(queen: Queen, images: Tensor, labels: Tensor, questions: int = 
     for asked, wanted in zip(images.split(questions), labels.split(questions), strict=True):
         right += int((copied(asked, client="customer").argmax(1) == wanted).sum())
         copied.ledger("customer").restore(now)
+        copied.reset("customer")
     return right / len(images)
 
 

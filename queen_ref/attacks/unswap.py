@@ -1,22 +1,22 @@
 """Unswap: a thief who knows how answers are hidden, and not the key.
 
-A hidden reversal (`queen_ref.queen.hidden`) gives the label's place k to a false class f, the same
-for all images of a region. He knows the rule and the settings; he knows neither
-the key nor where a region ends. But the rule is its own weakness: in a neighbourhood, whoever was
-told f has the same label. So he does what `early` does: a first judge, trained on the first n
-answers, which are free, leaves out what he does not believe. A second judge f_0 is trained on the
-rest, and of every later answer he is asked what he thinks of the images nearby *that were told the
-same class*,
+A hidden reversal (`queen_ref.queen.hidden`) gives the place of the label k to a false class f, the
+same for all images of a region. The thief knows the rule and the settings. He knows neither the key
+nor where a region ends. But the rule is its own weakness: in a neighbourhood, whoever was told f
+has the same label. So the thief begins as `early` does: a first judge, trained on the first n
+answers, which are free, leaves out what it does not believe. A second judge f_0 is trained on the
+rest. Of every later answer it is asked what it thinks of the images nearby *that were told the same
+class*,
 
     k~_i = argmax_k  mean { f_0(x_j)_k :  argmax y'_j = argmax y'_i, j among the nearest to i } ,
 
 i included. One mistake of the judge is outvoted by the neighbours; where the answers are honest,
-the class that they were told wins. Where it does not, he exchanges the two entries back,
+the class that they were told wins. Where it does not, the thief exchanges the two entries back,
 
     y~_i = y'_i  with the entries  argmax y'_i  and  k~_i  exchanged,
 
-and has the honest label, if the judge was right; of "swapped" answers all numbers, too, for an
-exchange undoes itself.
+and has the honest label, if the judge was right. Of "swapped" answers he has all numbers, too, for
+an exchange undoes itself.
 No query is added; the price is two more trainings. Against lies without such a rule this is
 `early` with the judge's labels in place of what is left out.
 """

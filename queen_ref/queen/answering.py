@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from queen_ref.defenses.chunks import chunks, joined
 from queen_ref.models import Victim
 from queen_ref.queen.config import HIDDEN, QueenConfig
 from queen_ref.queen.fitting import Parts
@@ -43,7 +44,14 @@ class Answering:
     centroid_logits: Tensor | None = None
 
     def carry_out(self, turn: Tensor, images: Tensor, query: Query, client: str) -> Tensor:
-        """The answers (B, K) to a batch of which `turn` (B,) is reversed."""
+        """The answers (B, K) to a batch of which `turn` (B,) is reversed, a piece at a time."""
+        pieces = (
+            self._piece(turn[rows], images[rows], query.rows(rows), client)
+            for rows in chunks(len(images))
+        )
+        return joined(pieces)
+
+    def _piece(self, turn: Tensor, images: Tensor, query: Query, client: str) -> Tensor:
         answers = query.logits.softmax(1)
         # A hidden answer hides among the others only if it has come the same way.
         walk = torch.ones_like(turn) if self.config.answer in HIDDEN else ~turn

@@ -41,16 +41,11 @@ class Clients:
         with self.lock:
             return self._of(name).ledger
 
-    def draft(self, name: str) -> SensitivityLedger:
-        """A copy of the client's ledger, to judge a batch on."""
+    def draft(self, name: str) -> tuple[SensitivityLedger, Standing]:
+        """A copy of the client's ledger, to judge a batch on, and where it stands before a gate."""
         with self.lock:
-            ledger = self._of(name).ledger
-            return ledger.fork(ledger.snapshot())
-
-    def standing(self, name: str) -> Standing:
-        """Where the client stands before the gate."""
-        with self.lock:
-            return self._of(name).standing
+            client = self._of(name)
+            return client.ledger.fork(client.ledger.snapshot()), client.standing
 
     def keep(
         self,

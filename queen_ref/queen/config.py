@@ -1,5 +1,6 @@
 """Every setting of QUEEN in one place, with the paper's symbol beside it."""
 
+from collections.abc import Mapping
 from dataclasses import InitVar, asdict, dataclass
 from typing import Any
 
@@ -41,7 +42,8 @@ LATER = ("region_side", "gate", "gate_alarm", "gate_ratio", "gate_reverses")
 class QueenConfig:
     """Settings of `Queen`. The defaults are ours; `QueenConfig.authors()` gives theirs.
 
-    Arguments: the fields; `method`, what `answer` was called before, is still understood.
+    Arguments: the fields; `method`, what `answer` was called before, is still understood, and
+    stands above it.
     Errors: `ValueError` that names the setting and what was expected.
 
     >>> QueenConfig(threshold=0.1, answer="exact").spacing
@@ -147,6 +149,31 @@ class QueenConfig:
             shadow_mean="logits",
         )
         return cls(**{**theirs, **changes})
+
+
+def check_settable(changes: Mapping[str, Any]) -> None:
+    """Demand settings that a fitted defence can change, and one name for each.
+
+    >>> check_settable({"answer": "exact", "map_epochs": 3})
+    Traceback (most recent call last):
+    ValueError: settings: expected some of 'spacing', ..., got ['map_epochs']; fit anew
+    """
+    baked = sorted(set(changes) - {*SETTABLE, "method"})
+    if baked:
+        words = ", ".join(map(repr, SETTABLE))
+        raise ValueError(f"settings: expected some of {words}, got {baked}; fit anew")
+    if {"answer", "method"} <= set(changes):
+        raise ValueError("settings: expected answer or method, its old name, got both")
+
+
+def idle_settings(config: QueenConfig) -> set[str]:
+    """The settings that decide nothing in this one: those of a gate, or of answers, it has not.
+
+    >>> sorted(idle_settings(QueenConfig(answer="hidden")))
+    ['gate_alarm', 'gate_ratio', 'gate_reverses']
+    """
+    of_gate = {"gate_alarm", "gate_ratio", "gate_reverses"} if config.gate is None else set()
+    return of_gate if config.answer in HIDDEN else {*of_gate, "region_side"}
 
 
 def recorded_settings(config: QueenConfig) -> dict[str, Any]:

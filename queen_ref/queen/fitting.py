@@ -20,7 +20,7 @@ from queen_ref.queen.features import (
     find_clusters,
     fit_feature_map,
 )
-from queen_ref.queen.held_out import HeldOut
+from queen_ref.queen.held_out import Drift, HeldOut, check_held_out
 from queen_ref.queen.hidden import check_key, key_of
 from queen_ref.queen.query import Query
 from queen_ref.queen.sensitivity import SensitivityLedger
@@ -58,6 +58,20 @@ class Parts:
             units=config.units,
         )
 
+    def drift(self, config: QueenConfig) -> Drift | None:
+        """The gate by the rules of `config`; `None` where it wants none.
+
+        Errors: `ValueError` where nothing is known of held-out images.
+
+        >>> queen.parts.drift(qr.QueenConfig()) is None
+        True
+        """
+        if config.gate is None:
+            return None
+        if self.held_out is None:
+            raise ValueError("gate: expected a QUEEN that was fitted with held_out, got none")
+        return self.held_out.drift(config)
+
 
 def prepare(
     victim: Victim,
@@ -79,7 +93,7 @@ def prepare(
     seed = int(seed)
     key = key_of(seed) if key is None else check_key(key)
     if held_out is not None:
-        check_images(held_out, shape_of(images), images.dtype)
+        check_held_out(held_out, shape_of(images), images.dtype)
     elif config.gate is not None:
         raise ValueError("gate: expected held_out, images that the victim has not seen, got none")
     wanted = dtype_of(victim, images.dtype)

@@ -104,12 +104,15 @@ class Gate:
         >>> Gate(0.5, 0.25, alarm=0.1).levels(torch.tensor([True, False])) / 2**32
         tensor([-0.6931, -0.2877])
         """
+        if as_usual.dtype != torch.bool or as_usual.ndim == 0 or as_usual.shape[-1] == 0:
+            found = f"{as_usual.dtype} {tuple(as_usual.shape)}"
+            raise ValueError(f"as_usual: expected bool (..., B), B >= 1, got {found}")
         steps = torch.where(as_usual, self.down, self.up).long()
         path = start + steps.cumsum(-1)
         return path + (self.floor - path.cummin(-1).values).clamp_min(0)
 
     def promised(self, queries: int) -> float:
-        """alpha + n alpha^2: the largest share of honest clients with n queries that is accused.
+        """alpha + n alpha^2, at most 1: the share of honest clients with n queries that is accused.
 
         Nobody else loses anything, so it also bounds the accuracy that they lose in the mean.
 
@@ -117,7 +120,7 @@ class Gate:
         0.002
         """
         check_number("queries", queries, low=1, integer=True)
-        return self.alarm + queries * self.alarm**2
+        return min(1.0, self.alarm + queries * self.alarm**2)
 
     def accused(self, as_usual: Tensor, count: int, length: int, seed: int = 0) -> int:
         """How many of `count` clients are accused who each ask `length` of these queries.
@@ -129,6 +132,8 @@ class Gate:
         """
         for name, value in (("count", count), ("length", length)):
             check_number(name, value, low=1, integer=True)
+        if as_usual.ndim != 1 or len(as_usual) == 0:
+            raise ValueError(f"as_usual: expected (M,), M >= 1, got {tuple(as_usual.shape)}")
         drawn = torch.Generator().manual_seed(int(seed))
         found = 0
         for _ in range(count):

@@ -24,7 +24,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from queen_ref.checks import check_choice, check_floats
+from queen_ref.checks import check_choice, check_floats, check_images
 from queen_ref.queen.config import GATES, QueenConfig
 from queen_ref.queen.features import Clusters
 from queen_ref.queen.gate import Gate
@@ -45,6 +45,19 @@ def sureness(logits: Tensor) -> Tensor:
     return top[:, 0] - logits.scatter(1, label, -torch.inf).logsumexp(1)
 
 
+def check_held_out(images: Tensor, shape: tuple[int, ...], dtype: torch.dtype) -> None:
+    """Demand images like those of the training set, on whatever device.
+
+    >>> check_held_out(torch.zeros(2, 1, 9, 9), shape=(1, 8, 8), dtype=torch.float32)
+    Traceback (most recent call last):
+    ValueError: held_out: images: expected shape (B, 1, 8, 8), got (2, 1, 9, 9)
+    """
+    try:
+        check_images(images, shape, dtype)
+    except ValueError as error:
+        raise ValueError(f"held_out: {error}") from None
+
+
 class HeldOut(NamedTuple):
     """Of m held-out images how sure the victim is of each (m,), and how deep it lies (m,).
 
@@ -58,11 +71,17 @@ class HeldOut(NamedTuple):
 
     @classmethod
     def of(cls, query: Query, clusters: Clusters) -> "HeldOut":
-        """Look at held-out images as at a batch of queries."""
+        """Look at held-out images as at a batch of queries.
+
+        Errors: `ValueError` where the victim overflows at one of them.
+        """
+        check_floats("held_out: points", query.points)
         away = (query.points - clusters.centers.to(query.points)[query.labels]).norm(dim=1)
         radii = clusters.radii.to(away)[query.labels]
         depth = torch.where(radii > 0, away / radii, torch.finfo(away.dtype).max)
-        return cls(sureness(query.logits), depth)
+        sure = sureness(query.logits)
+        check_floats("held_out: log-odds", sure)
+        return cls(sure, depth)
 
     @property
     def cut(self) -> float:

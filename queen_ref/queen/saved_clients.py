@@ -13,7 +13,7 @@ from torch import Tensor
 from queen_ref.checks import check_number
 from queen_ref.queen.client import COUNTS, Client
 from queen_ref.queen.clients import Clients
-from queen_ref.queen.gate import Standing
+from queen_ref.queen.gate import Gate, Standing
 from queen_ref.queen.history import pack, unpack
 from queen_ref.queen.sensitivity import SensitivityLedger
 
@@ -60,11 +60,14 @@ def bound_from(state: dict[str, Any]) -> tuple[int | None, int]:
     return bound, forgotten
 
 
-def clients_from(states: Any, blank: SensitivityLedger, shared: bool) -> dict[str, Client]:
+def clients_from(
+    states: Any, blank: SensitivityLedger, shared: bool, gate: Gate | None = None
+) -> dict[str, Client]:
     """The clients of a state by name.
 
     Arguments: `states`, the state's entry "clients"; `blank`, an empty ledger; `shared`,
-    whether all have one ledger. Errors: `ValueError` for an entry that does not fit.
+    whether all have one ledger; `gate`, the one they stand before, if there is one.
+    Errors: `ValueError` for an entry that does not fit.
 
     >>> clients = clients_from(queen.state_dict()["clients"], queen.new_ledger(), shared=False)
     """
@@ -85,7 +88,7 @@ def clients_from(states: Any, blank: SensitivityLedger, shared: bool) -> dict[st
     if len(ledgers) != (1 if shared else len(names)):
         raise ValueError(f"state: expected the ledgers of {len(names)} clients, got {len(ledgers)}")
     ledgers = ledgers * len(names) if shared else ledgers
-    standings = _standings(states.get("standings"), len(names))
+    standings = _standings(states.get("standings"), counts[:, 0], gate)
     rows = zip(names, ledgers, counts.tolist(), strict=True)
     clients = {name: Client(ledger, *row) for name, ledger, row in rows}
     for client, standing in zip(clients.values(), standings, strict=True):
@@ -93,16 +96,22 @@ def clients_from(states: Any, blank: SensitivityLedger, shared: bool) -> dict[st
     return clients
 
 
-def _standings(state: Any, number: int) -> list[Standing]:
-    if state is None:  # of a state that knew no gate
-        return [Standing()] * number
+def _standings(state: Any, queries: Tensor, gate: Gate | None) -> list[Standing]:
+    """Those of clients with so many `queries` (n,), as `gate` can have left them."""
+    if state is None and gate is None:  # of a state that knew no gate
+        return [Standing()] * len(queries)
     whole = isinstance(state, Tensor) and state.dtype == torch.long
-    if not whole or state.shape != (number, 3):
-        raise ValueError(f"state: expected the standings (3) of {number} clients")
+    if not whole or state.shape != (len(queries), 3):
+        raise ValueError(f"state: expected the standings (3) of {len(queries)} clients")
     level, seen, fired = state.unbind(1)
-    too_far = (level >= 2**60) | (level <= -(2**60))
-    if bool((too_far | (fired < 0) | (fired > seen)).any()):
-        raise ValueError("state: expected standings of a gate: level, seen, fired <= seen")
+    if gate is None:
+        fits = (state == 0).all()
+    else:
+        over = (level >= gate.height) & (fired > 0) & (fired <= seen)
+        below = (level >= gate.floor) & (level < gate.height) & (fired == 0)
+        fits = ((over | below) & (seen == queries)).all()
+    if not bool(fits):
+        raise ValueError("state: expected standings that this gate can have left")
     return [Standing(*row) for row in state.tolist()]
 
 

@@ -132,7 +132,7 @@ def fitted_from(victim: Victim, state: Any) -> tuple[QueenConfig, int, Parts]:
             Clusters(centers.to(device), radii.to(device)),
             ShadowEnsemble([shadow.to(device, dtype) for shadow in shadows]),
             held_out,
-            _key(state.get("key"), state["seed"]),
+            _key(state["key"]) if "key" in state else key_of(state["seed"]),
         ),
     )
 
@@ -170,9 +170,7 @@ def _load(module: nn.Module, weights: Any, name: str) -> None:
     module.load_state_dict(weights)
 
 
-def _key(word: Any, seed: int) -> bytes:
-    if word is None:  # of a state that hid nothing
-        return key_of(seed)
+def _key(word: Any) -> bytes:
     try:
         return check_key(bytes.fromhex(word))
     except (TypeError, ValueError):

@@ -66,6 +66,9 @@ def test_the_defences_that_keep_the_label_are_those_that_promise_it():
         # The name fixes it: the value would be ignored without a word.
         ({"vary": [("threshold", 0.5)], "defenses": ["queen-strict"]}, "vary: expected a setting"),
         ({"vary": [("threshold", 0.5)], "defenses": ["queen", "mad"]}, "all QUEEN's, or none"),
+        # It has no gate, and hides nothing: the cells would be copies.
+        ({"vary": [("gate_alarm", 0.01)]}, "vary: expected a setting that all defenses have"),
+        ({"vary": [("region_side", 0.5)], "defenses": ["queen-abstain"]}, "vary: expected a sett"),
         ({"attacks": ["ddae"], "defenses": ["none"]}, "none does"),
         ({"attacks": ["ddae-codebook"]}, "none does"),
         ({"recipe": {"epoch": 3}}, "recipe: expected one of"),
@@ -110,6 +113,10 @@ def test_a_sweep_has_a_cell_for_each_value_of_whatever_defence():
     assert len({cell.key for cell in (usual, few, many)}) == 3
     assert "mad epsilon=0.5" in few.name and few.config["setting"] == (("epsilon", 0.5),)
     assert few.the_defense.keywords == {"epsilon": 0.5}
+    rare, often = cells("queen-gated", ("gate_alarm", 0.001), ("gate_alarm", 0.1))
+    assert len({rare.key, often.key, cells("queen-gated")[0].key}) == 3
+    assert often.settings.queen.gate_alarm == 0.1 and often.config["queen"] == often.queen
+    assert cells("queen-hidden", ("region_side", 0.5))[0].settings.queen.region_side == 0.5
     (strict,) = cells("queen", ("threshold", 0.02))
     assert strict.settings.queen.threshold == 0.02 and strict.setting == ()
 

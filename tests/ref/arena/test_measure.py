@@ -178,6 +178,16 @@ def test_a_new_customer_of_a_shared_ledger_pays_for_what_others_asked(parts):
     assert shared.report("poisoner") == asked and shared.report("customer")["queries"] == 0
 
 
+def test_every_new_customer_stands_before_the_gate_as_a_stranger(parts):
+    shared = measure.shared_parts(replace(CELL, defense="queen-shared"), Cache(parts))
+    gated = shared.defense("queen-shared").with_settings(gate="confidence", answer="abstain")
+    foreign = shared.data.pool("noise")[:100]
+    labels = gated.look(foreign).labels
+    one = gated(foreign, client="one who asks all").argmax(1)
+    assert gated.report("one who asks all")["fired"] > 10 and bool((one != labels).any())
+    assert measure.to_customers(gated, foreign, labels) == 1.0  # after ten questions none is
+
+
 # Outcomes that are none -------------------------------------------------------------------
 
 

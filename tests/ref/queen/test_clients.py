@@ -20,7 +20,7 @@ def clients(**settings):
 def ask(known, name, number=20, seed=0):
     """As `Queen` does: judge on a draft until nobody else has come first."""
     while True:
-        ledger = known.draft(name)
+        ledger, _ = known.draft(name)
         before = ledger.snapshot()
         counts = ledger.judge(*queries(number, seed)).counts()
         if known.keep(name, before, ledger.snapshot(), counts):
@@ -30,7 +30,7 @@ def ask(known, name, number=20, seed=0):
 def test_a_stranger_is_not_remembered():
     known = clients()
     assert known.report("a")["queries"] == 0 and known.ledger("a").points[1].numel() == 0
-    known.draft("a").judge(*queries(20, 0))
+    known.draft("a")[0].judge(*queries(20, 0))
     assert not known.known
     with pytest.raises(ValueError, match="client: expected a name"):
         known.draft(3)
@@ -38,7 +38,7 @@ def test_a_stranger_is_not_remembered():
 
 def test_a_batch_judged_by_an_old_history_is_not_kept():
     known = clients()
-    late = known.draft("a")
+    late, _ = known.draft("a")
     before = late.snapshot()
     counts = late.judge(*queries(20, 1)).counts()
     ask(known, "a")
@@ -102,7 +102,7 @@ def test_eight_threads_lose_nothing():
 def watch(known, name, as_usual):
     """As `Queen` does with a gate."""
     while True:
-        ledger, stood = known.draft(name), known.standing(name)
+        ledger, stood = known.draft(name)
         before = ledger.snapshot()
         alarms, stands = Gate(0.5, 0.25).watch(stood, as_usual)
         counts = [len(alarms), 0, 0, int(alarms.sum())]
@@ -112,14 +112,15 @@ def watch(known, name, as_usual):
 
 def test_a_batch_watched_by_an_old_standing_is_not_kept():
     known = clients()
-    history = known.draft("a").snapshot()
-    assert known.standing("a") == Standing()
+    ledger, stood = known.draft("a")
+    history = ledger.snapshot()
+    assert stood == Standing()
     watch(known, "a", torch.zeros(5).bool())
     once = known.report("a")
     late = Standing(), Standing(1, 1)
     assert not known.keep("a", history, history, [1, 0, 0, 0], *late)
-    assert known.report("a") == once and known.standing("a").seen == 5
-    assert known.copy().standing("a") == known.standing("a")
+    assert known.report("a") == once and known.draft("a")[1].seen == 5
+    assert known.copy().draft("a")[1] == known.draft("a")[1]
 
 
 def test_eight_threads_move_one_standing_as_one_would():
@@ -127,7 +128,7 @@ def test_eight_threads_move_one_standing_as_one_would():
     bits = torch.tensor([True, False, False, False, False])
     at_once(lambda number: watch(known, "a", bits[number % 5][None]), range(60))
     watch(alone, "a", torch.zeros(60).bool())
-    assert known.standing("a").seen == 60 and known.report("a")["queries"] == 60
+    assert known.draft("a")[1].seen == 60 and known.report("a")["queries"] == 60
     # In another order the alarm comes elsewhere; no query is lost, and each comes before or after.
     assert known.report("a")["reversed"] == 60 - known.report("a")["fired"] + 1
     assert known.report("a")["fired"] > alone.report("a")["fired"]

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 import queen_ref as qr
-from queen_ref.queen.config import LATER, recorded_settings
+from queen_ref.queen.config import LATER, idle_settings, recorded_settings
 
 
 @pytest.mark.parametrize(
@@ -53,3 +53,9 @@ def test_results_keep_their_words_and_a_setting_that_came_later_stands_where_it_
     assert len(usual) == len(dataclasses.fields(qr.QueenConfig)) - len(LATER)
     gated = recorded_settings(qr.QueenConfig(answer="hidden", gate="inside"))
     assert gated == {**usual, "method": "hidden", "gate": "inside"}
+
+
+@pytest.mark.parametrize(("gate", "answer"), [(None, "cosine"), ("inside", "swapped")])
+def test_settings_of_what_it_has_not_are_idle(gate, answer):
+    idle = idle_settings(qr.QueenConfig(gate=gate, answer=answer))
+    assert idle == (set(LATER) - {"gate"} if gate is None else set())

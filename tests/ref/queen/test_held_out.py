@@ -1,5 +1,7 @@
 """What honest queries look like."""
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -54,3 +56,23 @@ def test_it_is_saved_as_one_tensor(queen, images):
     for wrong in (torch.zeros(3), torch.zeros(0, 2), torch.full((2, 2), torch.nan), None):
         with pytest.raises(ValueError, match="held_out"):
             HeldOut.from_tensor(wrong)
+
+
+def test_held_out_images_that_do_not_fit_are_called_so(setting, images):
+    config = qr.QueenConfig(shadows=1, shadows_per_query=1, map_epochs=1)
+    wrong = {
+        r"held_out: images: expected shape": torch.zeros(2, 1, 9, 9),
+        r"held_out: images: expected dtype": images.double(),
+        r"held_out: images: expected at least one": images[:0],
+    }
+    for message, held_out in wrong.items():
+        with pytest.raises(ValueError, match=message):
+            qr.Queen.fit(setting[0], images, setting[2], config, held_out=held_out)
+
+
+def test_a_victim_that_overflows_says_nothing_about_honest_clients(queen, images):
+    query = queen.look(images)
+    for name in ("points", "logits"):
+        broken = dataclasses.replace(query, **{name: getattr(query, name) * torch.inf})
+        with pytest.raises(ValueError, match="held_out: .* expected finite numbers"):
+            HeldOut.of(broken, queen.clusters)

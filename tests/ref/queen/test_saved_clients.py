@@ -87,8 +87,44 @@ def test_standings_come_back_and_wrong_ones_are_refused(setting, gated, images):
     assert again.report("b") == gated.report("b") and again.report("b")["fired"] > 1
     for name in "ab":
         assert again.clients[name].standing == gated.clients[name].standing
+    empty = qr.Queen.from_state(setting[0], gated.fresh().state_dict())
+    assert not empty.clients and repr(empty.gate) == repr(gated.gate)
+
+
+N = torch.arange(300)
+WRONG = {
+    "no one's": lambda rows: None,
+    "another shape": lambda rows: rows[:, :2],
+    "another kind": lambda rows: rows.float(),
+    "fired before it came": lambda rows: rows.index_put((N[1], N[2]), N[200]),
+    "fired and not over": lambda rows: rows.index_put((N[1], N[0]), N[0]),
+    "over and not fired": lambda rows: rows.index_put((N[0], N[0]), rows[1, 0]),
+    "below the floor": lambda rows: rows.index_put((N[0], N[0]), -rows[1, 0] - 2**33),
+    "another number of queries": lambda rows: rows.index_put((N[0], N[1]), N[3]),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_standings_that_this_gate_cannot_have_left_are_refused(setting, gated, images, wrong):
+    gated(images[:20], client="a")
+    gated(torch.rand(60, *images.shape[1:]), client="b")
     state = gated.state_dict()
-    for wrong in (torch.zeros(2, 2).long(), torch.zeros(2, 3), torch.tensor([[0, 1, 2]] * 2)):
-        state["clients"]["standings"] = wrong
-        with pytest.raises(ValueError, match="state: expected .*standings"):
-            qr.Queen.from_state(setting[0], state)
+    state["clients"]["standings"] = WRONG[wrong](state["clients"]["standings"])
+    with pytest.raises(ValueError, match="state: expected .*standings"):
+        qr.Queen.from_state(setting[0], state)
+
+
+def test_an_accused_client_is_not_pardoned_by_a_state_without_standings(setting, gated, images):
+    gated(torch.rand(60, *images.shape[1:]), client="b")
+    state = gated.state_dict()
+    del state["clients"]["standings"]
+    with pytest.raises(ValueError, match=r"state: expected the standings \(3\) of 1 clients"):
+        qr.Queen.from_state(setting[0], state)
+
+
+def test_where_there_is_no_gate_nobody_has_fired(setting, queen, images):
+    queen(images[:20], client="a")
+    state = queen.state_dict()
+    state["clients"]["standings"] = torch.tensor([[0, 20, 3]])
+    with pytest.raises(ValueError, match="state: expected standings that this gate"):
+        qr.Queen.from_state(setting[0], state)
