@@ -192,7 +192,7 @@ def test_answers_that_fit_other_images_are_not_reversed(queen, images, answer):
 
 
 def test_a_reversed_answer_is_never_given_in_train_mode(setting, images):
-    victim = Dropping(setting[0])
+    victim = Dropping(copy.deepcopy(setting[0]))  # it is left in train mode
     queen = qr.Queen.fit(victim, images, setting[2], EAGER, seed=0).with_settings(answer="hidden")
     assert queen.centroid_logits is None
     victim.train()
