@@ -38,7 +38,7 @@ CORRUPTIONS = {
     "held_out": lambda s: {**s, "held_out": torch.zeros(3)},
     "held_out beside a gate": lambda s: {**s, "config": {**s["config"], "gate": "inside"}},
     "key": lambda s: {**s, "key": "no digits"},
-    "no key": lambda s: {**s, "key": None},
+    "the key": lambda s: {**s, "key": None},
 }  # fmt: skip
 
 
