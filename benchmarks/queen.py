@@ -34,6 +34,12 @@ def measure(record: Record, rounds: int, quick: bool = False) -> None:
         record.add("queen", "floor of reverse", "bare forward", times, victim=name)
         times = ratio(reverse, floor, rounds)
         record.add("queen", "reverse", "its floor", times, 1.15, victim=name)
+        for regime, run, target in (
+            ("hide", tasks.hide(batch), 1.1),
+            ("walk behind a gate", tasks.gated(batch), 1.05),
+        ):
+            times = ratio(run, tasks.walk(batch), rounds)
+            record.add("queen", regime, "walk", times, target, victim=name)
         one_at_a_time(record, tasks, rounds, victim=name, target=15 if small else None)
     if not quick:
         record.part("small_cnn, batch 256, K = 100")

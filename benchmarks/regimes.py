@@ -3,7 +3,9 @@
 - walk: no query is inside; every answer is perturbed;
 - record: every query is inside and new; with an empty ledger, or with many points a class;
 - reverse: every query is reversed. Its floor, the forwards that cannot be avoided, is one of
-  the victim and k_s of a shadow per query.
+  the victim and k_s of a shadow per query;
+- hide: every query is reversed with a hidden answer, each in a region of its own;
+- gated: as walk, and every query is looked at by the drift gate.
 """
 
 from collections.abc import Callable
@@ -35,7 +37,8 @@ class Regimes:
         quick = qr.QueenConfig(
             map_epochs=2, map_normalize=True, shadow_epochs=1, shadow_accuracy=0.0, **settings
         )
-        self.queen = qr.Queen.fit(self.victim, images, labels, quick, seed=0)
+        # For the price of a gate it does not matter that the victim has seen these.
+        self.queen = qr.Queen.fit(self.victim, images, labels, quick, seed=0, held_out=images)
         self.prepared = images
 
     def bare(self, batch: torch.Tensor) -> Callable:
@@ -56,6 +59,12 @@ class Regimes:
         expect(queen, "w", batch, inside=0)
         return lambda: queen(batch, client="w")
 
+    def gated(self, batch: torch.Tensor) -> Callable:
+        never = dict(gate="confidence", gate_alarm=1e-300)  # once it had fired it would look away
+        queen = self.queen.with_settings(beta=OUTSIDE, **never)
+        expect(queen, "w", batch, reversed=0)
+        return lambda: queen(batch, client="w")
+
     def record(self, batch: torch.Tensor, each: int = 0) -> Callable:
         """Every round starts from the same ledger: empty, or with `each` points a class."""
         queen = self.queen.with_settings(beta=INSIDE, spacing=FINE, threshold=1e9)
@@ -72,9 +81,14 @@ class Regimes:
         expect(queen, "r", batch, reversed=len(batch), slack=0.2)
         return lambda: queen(batch, client="r")
 
-    def strict(self) -> qr.Queen:
+    def hide(self, batch: torch.Tensor) -> Callable:
+        queen = self.strict(answer="hidden", region_side=FINE)
+        expect(queen, "r", batch, reversed=len(batch), slack=0.2)
+        return lambda: queen(batch, client="r")
+
+    def strict(self, **more) -> qr.Queen:
         """A threshold of 0, and one recorded point a class, which is enough to pass it."""
-        queen = self.queen.with_settings(beta=INSIDE, spacing=FINE, threshold=0.0)
+        queen = self.queen.with_settings(beta=INSIDE, spacing=FINE, threshold=0.0, **more)
         queen(self.prepared[-1:], client="r")
         ledger = queen.ledger("r")
         labels = torch.arange(self.classes)

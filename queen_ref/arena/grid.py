@@ -37,7 +37,8 @@ from queen_ref.checks import check_number
 from queen_ref.data.profiles import POOLS, PROFILES, Data, pools_in
 from queen_ref.defenses.registry import DEFENSES, Maker, find, make, parts_of, settings_in
 from queen_ref.models import BUILDERS, Builder, build
-from queen_ref.queen.config import QueenConfig
+from queen_ref.queen.config import QueenConfig, idle_settings
+from queen_ref.queen.variants import config_of
 from queen_ref.registry import says
 from queen_ref.training.recipe import Recipe
 
@@ -173,14 +174,19 @@ def grid(
 
 
 def _check_setting(name: str, value: object, shields: Sequence[Named[Maker]]) -> None:
-    """Demand a setting that all of the defences have and none fixes: QUEEN's, or their makers'."""
+    """Demand a setting that decides something in all of the defences and that none fixes.
+
+    It is QUEEN's, or that of their makers. Where it decides nothing the cells would be copies.
+    """
     kinds = {"queen" in parts_of(one.thing) for one in shields}
     if len(kinds) > 1:
         raise ValueError("vary: expected defenses that are all QUEEN's, or none of them")
     for one in shields:
         known = settings_in(one.thing)
         if kinds == {True}:
-            fixed = getattr(one.thing, "keywords", {})
+            config = config_of(one.thing)
+            idle = set() if config is None else idle_settings(config)
+            fixed = idle.union(getattr(one.thing, "keywords", {}))
             known = tuple(setting for setting in NUMBERS if setting not in fixed)
         if name not in known:
             raise ValueError(

@@ -8,7 +8,7 @@ ten questions each, before and after. L1 is taken on what the thief really sent,
 of the model that answers. Where the images come from a folder, `images` says what lay there, and
 `honest_changed` what a client keeps whose images are shifted, rotated or darkened.
 
-Of a defence with `flagged_streams`, a detector, a line says `fired_after`, the number of the query
+Of a detector, and of a QUEEN with a gate, a line says `fired_after`, the number of the query
 that raised the first alarm of any of the thief's accounts, `None` without one, and
 `honest_flagged`, at how many of 1000 honest accounts with as many questions (at most 1000) it
 fires. Of one with `verdict` it says `ownership`: whether the substitute is proved to be a copy.
@@ -139,7 +139,7 @@ def _run_cell(cell: Cell, cache: Cache, device: str | None) -> dict[str, Any]:
     begun = time.perf_counter()
     counters = counted(defense, api.accounts)
     caught = caught_by(defense, theft.substitute, api)
-    if hasattr(defense, "flagged_streams"):
+    if watches(defense):
         length = min(settings.budget, HONEST[1])
         caught["honest_flagged"] = shared.honest_flagged(cell, defense, HONEST[0], length)
     before = protected_accuracy(BlackBox(defense.fresh(), client="honest"), *test)
@@ -235,6 +235,16 @@ def counted(defense: Defense, accounts: Iterable[str]) -> dict[str, int]:
     return total
 
 
+def watches(defense: Defense) -> bool:
+    """Whether a defence raises alarms at accounts: a detector does, and a QUEEN with a gate.
+
+    >>> watches(detector), watches(queen)
+    (True, False)
+    """
+    gate = getattr(defense, "gate", True)
+    return hasattr(defense, "flagged_streams") and gate is not None
+
+
 def caught_by(defense: Defense, substitute: nn.Module, api: BlackBox) -> dict[str, Any]:
     """What a defence that detects or proves a theft says of this one, see the top of this file.
 
@@ -242,7 +252,7 @@ def caught_by(defense: Defense, substitute: nn.Module, api: BlackBox) -> dict[st
     {}
     """
     found: dict[str, Any] = {}
-    if hasattr(defense, "flagged_streams"):
+    if watches(defense):
         reports = [defense.report(name) for name in api.accounts]
         found["fired_after"] = min((r["fired"] for r in reports if "fired" in r), default=None)
     if hasattr(defense, "verdict"):
@@ -254,8 +264,9 @@ def caught_by(defense: Defense, substitute: nn.Module, api: BlackBox) -> dict[st
 def to_customers(queen: Queen, images: Tensor, labels: Tensor, questions: int = QUESTIONS) -> float:
     """Accuracy of the answers to new customers with so many questions each, on a copy.
 
-    Every one of them finds the ledger as it is now: nobody pays for the customers before him. One
-    client who asked about all images would fill a strict ledger himself.
+    Every one of them finds the ledger as it is now, and stands before a gate as a stranger: nobody
+    pays for the customers before him. One client who asked about all images would fill a strict
+    ledger himself.
 
     >>> to_customers(queen, test_images, test_labels) > 0.5
     True
@@ -265,6 +276,7 @@ def to_customers(queen: Queen, images: Tensor, labels: Tensor, questions: int = 
     for asked, wanted in zip(images.split(questions), labels.split(questions), strict=True):
         right += int((copied(asked, client="customer").argmax(1) == wanted).sum())
         copied.ledger("customer").restore(now)
+        copied.reset("customer")
     return right / len(images)
 
 

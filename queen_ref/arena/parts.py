@@ -86,6 +86,15 @@ class SharedParts:
         return self._helper("misinformation", train_misinformation)
 
     @property
+    def held_out(self) -> Tensor:
+        """What the owner of a gate has kept back: every other test image.
+
+        Accuracies are taken on all of them. The gate learns two numbers from its half: the median
+        of how sure the victim is, and the share inside.
+        """
+        return self.data.test[0][::2]
+
+    @property
     def queen(self) -> Queen:
         """QUEEN fitted to the victim; `make` takes its parts and leaves its memory alone."""
         return self.queen_of(self.settings.queen)
@@ -95,7 +104,9 @@ class SharedParts:
         if config not in self._queens:
 
             def fitted() -> dict:
-                return Queen.fit(self.victim, *self.data.train, config, self.cell.seed).state_dict()
+                seed, held_out = self.cell.seed, self.held_out
+                queen = Queen.fit(self.victim, *self.data.train, config, seed, held_out=held_out)
+                return queen.state_dict()
 
             settings = {"queen": asdict(config), "victim": self._network(self.settings.victim)}
             state = self._cached("queen", settings, fitted)
@@ -145,7 +156,10 @@ class SharedParts:
         return self._cached("honest", settings, asked)
 
     def honest_flagged(self, cell: Cell, defense: Any, count: int, length: int) -> int:
-        """At how many honest accounts a detector fires: the same for every attack on it."""
+        """At how many honest accounts a detector fires: the same for every attack on it.
+
+        They ask test images; where a gate learned from half of those, the other half.
+        """
         settings = {
             "defense": cell.defense,
             "code": dict(cell.code).get("defense", ""),
@@ -154,9 +168,13 @@ class SharedParts:
             "count": count,
             "length": length,
         }
+        images = self.data.test[0]
+        if isinstance(defense, Queen):
+            settings["queen"] = asdict(defense.config)
+            images = images[1::2]
 
         def flagged() -> dict[str, int]:
-            return {"flagged": defense.fresh().flagged_streams(self.data.test[0], count, length)}
+            return {"flagged": defense.fresh().flagged_streams(images, count, length)}
 
         return int(self._cached("honest", settings, flagged)["flagged"])
 

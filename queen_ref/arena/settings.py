@@ -12,7 +12,7 @@ from typing import Any
 from queen_ref.attacks import Sizes
 from queen_ref.checks import check_choice, check_number
 from queen_ref.data.profiles import PROFILES
-from queen_ref.queen.config import QueenConfig
+from queen_ref.queen.config import QueenConfig, recorded_settings
 from queen_ref.training.recipe import DEFAULT, SUBSTITUTE, Recipe
 
 # Fewer images than this leave a class empty, or a batch too small for batch norm.
@@ -82,12 +82,14 @@ def as_config(settings: Settings) -> dict:
     """Plain numbers and words of the settings, without the device: it decides no result.
 
     The words are those of the results files, which must keep their keys. There a recipe says
-    what it changes of the usual one, and some fields in any case.
+    what it changes of the usual one, and some fields in any case; QUEEN's settings are those of
+    `recorded_settings`.
 
     >>> as_config(settings_of("smoke"))["victim"]
     {'epochs': 5}
     """
     config = asdict(settings)
+    config["queen"] = recorded_settings(settings.queen)
     del config["device"]
     substitute = settings.sizes.recipe
     del config["sizes"]["recipe"]

@@ -26,6 +26,7 @@ from queen_ref.attacks.rename import Rename
 from queen_ref.attacks.rim import RimPolicy
 from queen_ref.attacks.s4l import RotationLoss
 from queen_ref.attacks.smoothing import Smoothing
+from queen_ref.attacks.unswap import Unswap
 from queen_ref.attacks.used_discs import UsedDiscsPolicy
 from queen_ref.attacks.vote import Vote
 from queen_ref.attacks.zero import Zero
@@ -64,6 +65,7 @@ RECOVERIES: Registry[Any] = Registry(
         "vote": Vote(),
         "early": Early(),
         "rename": Rename(),
+        "unswap": Unswap(),
         "ask-twice": AskTwice(),
         "names-2": ManyNames(2),
         "names-4": ManyNames(4),
@@ -172,6 +174,7 @@ ATTACKS: Registry[Attack] = Registry(
         "vote": Attack("vote"),
         "early": Attack("early"),
         "rename": Attack("rename"),
+        "unswap": Attack("unswap"),
         "ask-twice": Attack("ask-twice"),
         "names-2": Attack("names-2"),
         "names-4": Attack("names-4"),

@@ -50,7 +50,7 @@ def variant(victim: Model, queen: Fitted, **settings: object) -> Defense:
 def seldom(victim: Model, queen: Fitted, **settings: object) -> Defense:
     """The same, for a name that "all" leaves out.
 
-    >>> exact = partial(seldom, method="exact")
+    >>> exact = partial(seldom, answer="exact")
     """
     return variant(victim, queen, **settings)
 
@@ -74,12 +74,16 @@ DEFENSES: Registry[Maker] = Registry(
         "prada": PRADA,
         "d-add": DADD,
         "dawn": DAWN,
-        "queen": partial(variant, method="cosine"),
+        "queen": partial(variant, answer="cosine"),
         # Where nothing is reversed its answers are those of "queen": it stands in old results.
-        "queen-exact": partial(seldom, method="exact"),
+        "queen-exact": partial(seldom, answer="exact"),
         # Reverse early enough to matter in small budgets.
-        "queen-strict": partial(variant, method="cosine", threshold=0.02),
-        "queen-strict-exact": partial(variant, method="exact", threshold=0.02),
+        "queen-strict": partial(variant, answer="cosine", threshold=0.02),
+        "queen-strict-exact": partial(variant, answer="exact", threshold=0.02),
+        # Ours: lies with the face of honest answers; for clients who drift; and no lies for those.
+        "queen-hidden": partial(seldom, answer="hidden", threshold=0.02),
+        "queen-gated": partial(seldom, answer="hidden", gate="confidence"),
+        "queen-abstain": partial(seldom, answer="abstain", gate="confidence"),
     },
 )
 

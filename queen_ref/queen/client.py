@@ -1,8 +1,9 @@
-"""One client of QUEEN: what was asked before, and how often each fate was met."""
+"""One client of QUEEN: what was asked before, how often each fate was met, what the gate holds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from queen_ref.queen.gate import Standing
 from queen_ref.queen.sensitivity import SensitivityLedger
 
 COUNTS = ("queries", "inside", "recorded", "reversed")
@@ -19,7 +20,9 @@ def no_counts() -> dict[str, int]:
 
 @dataclass(slots=True)
 class Client:
-    """One client's ledger and counters. There may be a hundred thousand: no dict, no spare tensor.
+    """One client's ledger, counters and standing.
+
+    There may be a hundred thousand: no dict, no spare tensor.
 
     >>> client = Client(queen.new_ledger())
     >>> client.count(client.ledger.observe(points, labels).counts())
@@ -30,6 +33,7 @@ class Client:
     inside: int = 0
     recorded: int = 0
     reversed: int = 0
+    standing: Standing = Standing()  # before the gate; without a gate it stays so
 
     @property
     def counts(self) -> dict[str, int]:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from queen_ref.checks import check_number
 from queen_ref.queen.client import Client, no_counts
+from queen_ref.queen.gate import Standing
 from queen_ref.queen.point_grid import PointGrid
 from queen_ref.queen.sensitivity import SensitivityLedger
 from queen_ref.threads import Lock
@@ -40,17 +41,25 @@ class Clients:
         with self.lock:
             return self._of(name).ledger
 
-    def draft(self, name: str) -> SensitivityLedger:
-        """A copy of the client's ledger, to judge a batch on."""
+    def draft(self, name: str) -> tuple[SensitivityLedger, Standing]:
+        """A copy of the client's ledger, to judge a batch on, and where it stands before a gate."""
         with self.lock:
-            ledger = self._of(name).ledger
-            return ledger.fork(ledger.snapshot())
+            client = self._of(name)
+            return client.ledger.fork(client.ledger.snapshot()), client.standing
 
-    def keep(self, name: str, before: PointGrid, after: PointGrid, counts: Sequence[int]) -> bool:
-        """Count a batch and remember it, unless the history is no longer what it was judged by.
+    def keep(
+        self,
+        name: str,
+        before: PointGrid,
+        after: PointGrid,
+        counts: Sequence[int],
+        stood: Standing | None = None,
+        stands: Standing | None = None,
+    ) -> bool:
+        """Count a batch and remember it, unless the client is no longer what it was judged by.
 
         Arguments: `before` and `after`, the draft's snapshots around the batch; `counts` of its
-        verdict.
+        verdict; `stood` and `stands`, with a gate, the client's standing before and after.
 
         >>> ledger = queen.new_ledger()
         >>> before, verdict = ledger.snapshot(), ledger.judge(query.points, query.labels)
@@ -61,6 +70,10 @@ class Clients:
             client = self._of(name)
             if client.ledger.point_grid is not before:
                 return False
+            if stands is not None:
+                if client.standing != stood:
+                    return False
+                client.standing = stands
             client.ledger.restore(after)
             client.count(counts)
             self.known[name] = client
@@ -71,10 +84,12 @@ class Clients:
             return True
 
     def report(self, name: str) -> dict[str, int]:
-        """The counters of one client; with a bound also how many were "forgotten" for it."""
+        """The counters of one client, and what is told besides, see `Queen.report`."""
         with self.lock:
             client = self.known.get(name)
             counts = client.counts if client else no_counts()
+            if client and client.standing.fired:
+                counts["fired"] = client.standing.fired
             return counts if self.most is None else {**counts, "forgotten": self.forgotten}
 
     def reset(self, name: str | None = None) -> None:
@@ -92,7 +107,9 @@ class Clients:
             ledgers = {key: ledger.fork(ledger.snapshot()) for key, ledger in own.items()}
             other = Clients(self.blank, self.shared, self.most)
             for name, client in self.known.items():
-                other.known[name] = Client(ledgers[id(client.ledger)], **client.counts)
+                other.known[name] = Client(
+                    ledgers[id(client.ledger)], **client.counts, standing=client.standing
+                )
             other.forgotten = self.forgotten
             return other
 

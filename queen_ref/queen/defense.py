@@ -7,9 +7,11 @@ The way of a query:
                    ledger of the client         inside?  novel?  CQS_k above the threshold?
                      yes, all three:  reversed answer from y and the shadows' p
                      else:            perturbed answer, the label kept
+
+Who is reversed where there is a gate (ours) stands in `queen_ref.queen.accusing`, what is said
+then in `queen_ref.queen.answering`, and how threads take turns in `queen_ref.queen.responding`.
 """
 
-from collections import OrderedDict
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,24 +19,26 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from queen_ref.checks import check_floats, check_images, check_number, check_probabilities
+from queen_ref.checks import check_images, check_number, check_probabilities
 from queen_ref.defenses.base import Defense
-from queen_ref.defenses.chunks import chunks, joined
 from queen_ref.models import Victim
 from queen_ref.modes import evaluating
-from queen_ref.queen.client import Client
+from queen_ref.queen.accusing import Accusing
+from queen_ref.queen.answering import Answering
 from queen_ref.queen.clients import Clients
-from queen_ref.queen.config import SETTABLE, QueenConfig
+from queen_ref.queen.config import HIDDEN, QueenConfig, check_settable
 from queen_ref.queen.fitting import Parts, prepare
-from queen_ref.queen.perturbation import is_affine, walk_logits
+from queen_ref.queen.gate import Gate
+from queen_ref.queen.hidden import check_key
+from queen_ref.queen.perturbation import is_affine
 from queen_ref.queen.query import Query
+from queen_ref.queen.remembering import Remembering
+from queen_ref.queen.responding import respond
 from queen_ref.queen.saved_clients import bound_from, clients_from
 from queen_ref.queen.saving import fitted_from, load, queen_state, save
-from queen_ref.queen.sensitivity import SensitivityLedger
-from queen_ref.queen.unlearning import angular_projection, reversed_answer
 
 
-class Queen(Defense):
+class Queen(Remembering, Defense):
     """A victim defended by QUEEN: images in, probabilities out, one memory per client.
 
     Make one with `Queen.fit`. The victim needs `.features(x) -> (B, D)` and
@@ -42,7 +46,7 @@ class Queen(Defense):
 
     Threads may ask at once, also for one client: the answers are those of one thread that asks
     batch after batch. With `max_clients` the least recently seen client beyond it is forgotten,
-    and is a stranger when it comes back; `report` counts them as "forgotten".
+    and is a stranger when it comes back, an accused one too; `report` counts them as "forgotten".
 
     >>> queen = Queen.fit(victim, train_images, train_labels, seed=0)
     >>> probs = queen(images, client="alice")           # (B, C, H, W) -> (B, K)
@@ -52,7 +56,7 @@ class Queen(Defense):
 
     # No bound on L1, and a reversed answer has another label: as `Defense` says by default.
     stateful = True
-    copy_flags = ("his copy holds the defender's own map and shadows",)
+    copy_flags: tuple[str, ...] = ("his copy holds the defender's own map and shadows",)
     asks_victim = ("features", "head")
     victim: Victim
 
@@ -65,7 +69,9 @@ class Queen(Defense):
         max_clients: int | None = None,
     ):
         super().__init__(victim)
-        self.name = "queen" if config.method == "cosine" else "queen-exact"
+        self.name = "queen" if config.answer == "cosine" else f"queen-{config.answer}"
+        if config.answer in HIDDEN:
+            self.copy_flags = (*self.copy_flags, "his copy holds the defender's own key")
         self.config, self.seed, self.parts = config, seed, parts
         self.shape, self.centroids = parts.shape, parts.centroids
         self.feature_map, self.clusters = parts.feature_map, parts.clusters
@@ -75,6 +81,8 @@ class Queen(Defense):
         with torch.no_grad(), evaluating(victim):
             affine = is_affine(victim.head, self.centroids)
             self.centroid_logits = victim.head(self.centroids) if affine else None
+        self._answering = Answering(victim, config, seed, parts, self.centroid_logits)
+        self._accusing = Accusing(parts.drift(config), config.gate_reverses)
 
     @classmethod
     def fit(
@@ -85,17 +93,22 @@ class Queen(Defense):
         config: QueenConfig | None = None,
         seed: int = 0,
         max_clients: int | None = None,
+        held_out: Tensor | None = None,
+        key: bytes | None = None,
     ) -> "Queen":
         """Prepare the defence from the victim's training set: map, clusters, shadows.
 
         Arguments: `images` (N, C, H, W) in the victim's dtype; `labels` (N,) with at least one
-        sample of every class; `max_clients`, how many are remembered, `None`: all.
+        sample of every class; `max_clients`, how many are remembered, `None`: all; `held_out`
+        (M, C, H, W), images of honest clients that the victim has not seen, for a gate; `key`, 16
+        to 64 secret bytes for hidden answers, made of the seed by default, so that an experiment
+        can be repeated. Who deploys takes `secrets.token_bytes(16)`.
         Errors: `ValueError` for anything that does not fit.
         """
         config = config or QueenConfig()
         if max_clients is not None:
             check_number("max_clients", max_clients, low=1, integer=True)
-        parts = prepare(victim, images, labels, config, seed)
+        parts = prepare(victim, images, labels, config, seed, held_out, key)
         return cls(victim, config, int(seed), parts, max_clients)
 
     def check(self, images: Tensor) -> None:
@@ -120,9 +133,7 @@ class Queen(Defense):
         """What `simulate` does behind its door."""
         if probs.shape[1] != len(self.centroids):
             raise ValueError(f"probs: expected {len(self.centroids)} classes, got {probs.shape[1]}")
-        probs = probs.to(self.centroids.dtype)
-        logits = probs.clamp_min(torch.finfo(probs.dtype).tiny).log()
-        assumed = replace(self._look(images), logits=logits, labels=probs.argmax(1))
+        assumed = self._look(images).assuming(probs.to(self.centroids.dtype))
         return self._respond(images, assumed, "default")
 
     def fresh(self) -> "Queen":
@@ -144,109 +155,59 @@ class Queen(Defense):
         return Query.of(images, self.victim, self.feature_map, self.centroids.dtype)
 
     def _respond(self, images: Tensor, query: Query, client: str) -> Tensor:
-        """Judge on a copy of the ledger, answer, and keep both if nobody else came first.
-
-        Whoever gets no answer has not asked: nothing is written before there is one. Models run
-        outside of the lock. A history changes only when a point is recorded, and a region soon
-        holds all it can: to judge again is rare, to answer again rarer.
-        """
-        check_floats("points", query.points)  # finite pixels can still overflow in a victim
-        answers: Tensor | None = None
-        turned: Tensor | None = None
-        while True:
-            ledger = self._clients.draft(client)
-            before = ledger.snapshot()
-            verdict = ledger.judge(query.points, query.labels)
-            if answers is None or turned is None or not torch.equal(turned, verdict.reverse):
-                turned = verdict.reverse
-                parts = (
-                    self._carry_out(turned[rows], images[rows], query.rows(rows), client)
-                    for rows in chunks(len(images))
-                )
-                answers = joined(parts)
-            if self._clients.keep(client, before, ledger.snapshot(), verdict.counts()):
-                return answers
-
-    @property
-    def clients(self) -> OrderedDict[str, Client]:
-        """The clients by name, the one seen last at the end."""
-        return self._clients.known
-
-    @property
-    def max_clients(self) -> int | None:
-        """How many clients are remembered; `None`: all."""
-        return self._clients.most
-
-    @property
-    def forgotten(self) -> int:
-        """How many clients have left for others."""
-        return self._clients.forgotten
-
-    def report(self, client: str = "default") -> dict[str, int]:
-        """Counts of one client so far: queries, inside, recorded, reversed.
-
-        With `max_clients` also how many clients were "forgotten" for it, whoever they were.
-        """
-        return self._clients.report(client)
-
-    def ledger(self, client: str = "default") -> SensitivityLedger:
-        """The client's ledger; an empty one for a client who has not asked yet."""
-        return self._clients.ledger(client)
-
-    def new_ledger(self) -> SensitivityLedger:
-        """An empty ledger over this victim's clusters."""
-        return self._clients.blank.fork()
-
-    def reset(self, client: str | None = None) -> None:
-        """Forget one client, or all of them."""
-        self._clients.reset(client)
+        return respond(self._clients, self._accusing, self._answering, images, query, client)
 
     def with_settings(self, **changes: Any) -> "Queen":
         """The same fitted parts under other settings, and with no clients yet.
 
+        `max_clients` and `key` can be changed, too: without the key a copy is what a thief has who
+        knows all settings, and the defence's secret not.
         Errors: `ValueError` for a setting that is baked into the map or the shadows.
 
-        >>> strict = queen.with_settings(threshold=0.02, method="exact")
+        >>> strict = queen.with_settings(threshold=0.02, answer="exact")
         """
         bound = changes.pop("max_clients", self.max_clients)
-        baked = sorted(set(changes) - set(SETTABLE))
-        if baked:
-            raise ValueError(f"settings: expected some of {SETTABLE}, got {baked}; fit anew")
-        return Queen(self.victim, replace(self.config, **changes), self.seed, self.parts, bound)
+        key = check_key(changes.pop("key", self.parts.key))
+        check_settable(changes)
+        parts = self.parts if key == self.parts.key else replace(self.parts, key=key)
+        return Queen(self.victim, replace(self.config, **changes), self.seed, parts, bound)
 
-    def _carry_out(self, turn: Tensor, images: Tensor, query: Query, client: str) -> Tensor:
-        answers = query.logits.softmax(1)
-        rest = ~turn
-        if self.config.others == "perturbed" and bool(rest.any()):
-            logits, _ = walk_logits(
-                query.features[rest],
-                query.logits[rest],
-                self.centroids,
-                self.victim.head,
-                self.centroid_logits,
-                self.config.walk_units,
-            )
-            answers[rest] = logits.softmax(1)
-        if bool(turn.any()):
-            answers[turn] = self._reverse(images[turn], answers[turn], client)
-        return answers
+    @property
+    def gate(self) -> Gate | None:
+        """The test that every client stands before, with its p_0 and p_1; `None` without one."""
+        return self._accusing.gate
+
+    @torch.no_grad()
+    def flagged_streams(
+        self, images: Tensor, count: int = 1000, length: int = 1000, seed: int = 0
+    ) -> int:
+        """How many of `count` clients the gate accuses who each ask `length` of these images.
+
+        Arguments: `images` (N, C, H, W), which they draw from with repetitions.
+
+        >>> queen.flagged_streams(test_images, count=100, length=50)      # it has no gate
+        0
+        """
+        query = self.look(images)
+        inside = self.new_ledger().judge(query.points, query.labels).inside
+        return self._accusing.accused(query, inside, count, length, seed)
 
     @torch.no_grad()
     def reverse(self, images: Tensor, probs: Tensor, client: str = "default") -> Tensor:
         """The reversed answers for images (B, C, H, W) with victim softmax (B, K).
 
+        A hidden one has the numbers of `probs`, and label and logits are the victim's.
+        Errors: `ValueError` for images or probabilities that do not fit.
+
         >>> turned = queen.reverse(queries, answers)
         """
-        self.check(images)
+        query = self.look(images)
         check_probabilities("probs", probs)
-        return self._reverse(images, probs, client)
-
-    def _reverse(self, images: Tensor, probs: Tensor, client: str) -> Tensor:
-        chosen = self.shadows.choose(images, self.config.shadows_per_query, self.seed, client)
-        if self.config.shadow_mean == "logits":  # the released code: 2 * logits - softmax
-            mean_logits = self.shadows(images, chosen, mean_of=lambda logits: logits)
-            return angular_projection(2 * mean_logits - probs)
-        return reversed_answer(probs, self.shadows(images, chosen), self.config.method)
+        if probs.shape != query.logits.shape:
+            wanted, got = tuple(query.logits.shape), tuple(probs.shape)
+            raise ValueError(f"probs: expected {wanted}, one row per image, got {got}")
+        with evaluating(*self._models()):  # a bent head is asked for hidden answers
+            return self._answering.reverse(images, probs, query, client)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything but the victim: plain numbers and CPU tensors, safe to save.
@@ -255,11 +216,6 @@ class Queen(Defense):
         """
         clients = self._clients.copy()
         return queen_state(self.victim, self.config, self.seed, self.parts, clients)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """A copy, also one in another process, knows the clients as they are by now."""
-        with self._clients.lock:
-            return {**self.__dict__, "_clients": self._clients.copy()}
 
     @classmethod
     def from_state(cls, victim: Victim, state: Any) -> "Queen":
@@ -272,7 +228,8 @@ class Queen(Defense):
         fitted, (bound, forgotten) = fitted_from(victim, state), bound_from(state)
         queen = cls(victim, *fitted, bound)
         shared = queen.config.ledgers == "shared"
-        queen.clients.update(clients_from(state["clients"], queen.new_ledger(), shared))
+        known = clients_from(state["clients"], queen.new_ledger(), shared, queen.gate)
+        queen.clients.update(known)
         queen._clients.forgotten = forgotten
         return queen
 

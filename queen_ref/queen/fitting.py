@@ -3,13 +3,14 @@
 All of it comes from the victim and its own training set, once.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from queen_ref.checks import check_images, check_kind, check_labels, check_number
 from queen_ref.models import Shape, Victim, device_of, dtype_of, shape_of, try_victim
+from queen_ref.modes import evaluating
 from queen_ref.queen.config import QueenConfig
 from queen_ref.queen.features import (
     Clusters,
@@ -19,19 +20,27 @@ from queen_ref.queen.features import (
     find_clusters,
     fit_feature_map,
 )
+from queen_ref.queen.held_out import Drift, HeldOut, check_held_out
+from queen_ref.queen.hidden import check_key, key_of
+from queen_ref.queen.query import Query
 from queen_ref.queen.sensitivity import SensitivityLedger
 from queen_ref.queen.shadows import ShadowEnsemble
 
 
 @dataclass(frozen=True)
 class Parts:
-    """The fitted parts: image shape (C, H, W), centroids mu (K, D), m, c_k and rho_k, shadows."""
+    """The fitted parts: image shape (C, H, W), centroids mu (K, D), m, c_k and rho_k, shadows.
+
+    And what is known of held-out images, if there were any, and the key of hidden answers.
+    """
 
     shape: Shape
     centroids: Tensor
     feature_map: FeatureMap
     clusters: Clusters
     shadows: ShadowEnsemble
+    held_out: HeldOut | None = None
+    key: bytes = field(default=key_of(0), repr=False)
 
     def blank_ledger(self, config: QueenConfig) -> SensitivityLedger:
         """An empty ledger over the clusters, by the rules of `config`.
@@ -49,9 +58,29 @@ class Parts:
             units=config.units,
         )
 
+    def drift(self, config: QueenConfig) -> Drift | None:
+        """The gate by the rules of `config`; `None` where it wants none.
+
+        Errors: `ValueError` where nothing is known of held-out images.
+
+        >>> queen.parts.drift(qr.QueenConfig()) is None
+        True
+        """
+        if config.gate is None:
+            return None
+        if self.held_out is None:
+            raise ValueError("gate: expected a QUEEN that was fitted with held_out, got none")
+        return self.held_out.drift(config)
+
 
 def prepare(
-    victim: Victim, images: Tensor, labels: Tensor, config: QueenConfig, seed: int = 0
+    victim: Victim,
+    images: Tensor,
+    labels: Tensor,
+    config: QueenConfig,
+    seed: int = 0,
+    held_out: Tensor | None = None,
+    key: bytes | None = None,
 ) -> Parts:
     """Fit the parts of `Queen` to a victim; arguments and errors as for `Queen.fit`.
 
@@ -62,6 +91,11 @@ def prepare(
     check_images(images)
     check_number("seed", seed, low=0, integer=True)
     seed = int(seed)
+    key = key_of(seed) if key is None else check_key(key)
+    if held_out is not None:
+        check_held_out(held_out, shape_of(images), images.dtype)
+    elif config.gate is not None:
+        raise ValueError("gate: expected held_out, images that the victim has not seen, got none")
     wanted = dtype_of(victim, images.dtype)
     if wanted not in (torch.float32, torch.float64):
         raise ValueError(
@@ -95,6 +129,11 @@ def prepare(
         rows = order[: config.stats_size].to(device)
         sample = features[rows], labels[rows]
     clusters = find_clusters(feature_map(sample[0]), sample[1], num_classes)
+    seen = None
+    if held_out is not None:
+        with torch.no_grad(), evaluating(victim, feature_map):
+            query = Query.of(held_out.to(device), victim, feature_map, images.dtype)
+        seen = HeldOut.of(query, clusters)
     shadows = ShadowEnsemble.fit(
         images,
         labels.to(images.device),
@@ -108,4 +147,4 @@ def prepare(
         batch_size=config.shadow_batch,
         lr=config.shadow_lr,
     )
-    return Parts(shape_of(images), centroids, feature_map, clusters, shadows)
+    return Parts(shape_of(images), centroids, feature_map, clusters, shadows, seen, key)

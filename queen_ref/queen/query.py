@@ -1,7 +1,7 @@
 """A batch as QUEEN sees it: what the victim and its map make of the images."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
@@ -46,6 +46,15 @@ class Query:
             seen.append((features, logits, logits.argmax(1), feature_map(features)))
         return cls(*map(joined, zip(*seen, strict=True)))
 
-    def rows(self, rows: slice) -> "Query":
-        """A part of the batch."""
+    def rows(self, rows: slice | Tensor) -> "Query":
+        """A part of the batch: a slice of it, or those where bool (B,) says so."""
         return Query(*(getattr(self, f.name)[rows] for f in fields(self)))
+
+    def assuming(self, probs: Tensor) -> "Query":
+        """The same images, had the victim's softmax been `probs` (B, K).
+
+        >>> query.assuming(query.logits.softmax(1)).labels.equal(query.labels)
+        True
+        """
+        logits = probs.clamp_min(torch.finfo(probs.dtype).tiny).log()
+        return replace(self, logits=logits, labels=probs.argmax(1))

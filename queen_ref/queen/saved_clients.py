@@ -1,7 +1,8 @@
 """The clients in the state of a saved QUEEN, and back, every entry checked.
 
 All clients together are a few tensors, for there may be a hundred thousand. Version 2 of the state
-had a ledger and counts for each of them: that is read, too, and no longer written.
+had a ledger and counts for each of them, version 3 no standings before a gate: both are read, too,
+and no longer written.
 """
 
 from typing import Any
@@ -12,8 +13,11 @@ from torch import Tensor
 from queen_ref.checks import check_number
 from queen_ref.queen.client import COUNTS, Client
 from queen_ref.queen.clients import Clients
+from queen_ref.queen.gate import Gate, Standing
 from queen_ref.queen.history import pack, unpack
 from queen_ref.queen.sensitivity import SensitivityLedger
+
+ENTRIES = {"names", "counts", "histories", "standings"}
 
 
 def clients_state(clients: Clients) -> dict[str, Any]:
@@ -28,6 +32,7 @@ def clients_state(clients: Clients) -> dict[str, Any]:
         del ledgers[1:]  # one for all
     histories = [ledger.snapshot() for ledger in ledgers]
     counts = [[getattr(client, name) for name in COUNTS] for client in known.values()]
+    standings = [list(client.standing) for client in known.values()]
     return {
         "max_clients": clients.most,
         "forgotten": clients.forgotten,
@@ -35,6 +40,7 @@ def clients_state(clients: Clients) -> dict[str, Any]:
             "names": list(known),
             "counts": torch.tensor(counts, dtype=torch.long).reshape(-1, len(COUNTS)),
             "histories": pack(histories, ledgers[0].regions) if ledgers else {},
+            "standings": torch.tensor(standings, dtype=torch.long).reshape(-1, 3),
         },
     }
 
@@ -54,17 +60,21 @@ def bound_from(state: dict[str, Any]) -> tuple[int | None, int]:
     return bound, forgotten
 
 
-def clients_from(states: Any, blank: SensitivityLedger, shared: bool) -> dict[str, Client]:
+def clients_from(
+    states: Any, blank: SensitivityLedger, shared: bool, gate: Gate | None = None
+) -> dict[str, Client]:
     """The clients of a state by name.
 
     Arguments: `states`, the state's entry "clients"; `blank`, an empty ledger; `shared`,
-    whether all have one ledger. Errors: `ValueError` for an entry that does not fit.
+    whether all have one ledger; `gate`, the one they stand before, if there is one.
+    Errors: `ValueError` for an entry that does not fit.
 
     >>> clients = clients_from(queen.state_dict()["clients"], queen.new_ledger(), shared=False)
     """
     if not isinstance(states, dict):
         raise ValueError("state: expected the clients' ledgers by name")
-    if set(states) != {"names", "counts", "histories"} or not isinstance(states["names"], list):
+    packed = {*states, "standings"} == ENTRIES
+    if not packed or not isinstance(states["names"], list):
         return _old_clients(states, blank, shared)
     names, counts, histories = states["names"], states["counts"], states["histories"]
     if not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
@@ -78,8 +88,31 @@ def clients_from(states: Any, blank: SensitivityLedger, shared: bool) -> dict[st
     if len(ledgers) != (1 if shared else len(names)):
         raise ValueError(f"state: expected the ledgers of {len(names)} clients, got {len(ledgers)}")
     ledgers = ledgers * len(names) if shared else ledgers
+    standings = _standings(states.get("standings"), counts[:, 0], gate)
     rows = zip(names, ledgers, counts.tolist(), strict=True)
-    return {name: Client(ledger, *row) for name, ledger, row in rows}
+    clients = {name: Client(ledger, *row) for name, ledger, row in rows}
+    for client, standing in zip(clients.values(), standings, strict=True):
+        client.standing = standing
+    return clients
+
+
+def _standings(state: Any, queries: Tensor, gate: Gate | None) -> list[Standing]:
+    """Those of clients with so many `queries` (n,), as `gate` can have left them."""
+    if state is None and gate is None:  # of a state that knew no gate
+        return [Standing()] * len(queries)
+    whole = isinstance(state, Tensor) and state.dtype == torch.long
+    if not whole or state.shape != (len(queries), 3):
+        raise ValueError(f"state: expected the standings (3) of {len(queries)} clients")
+    level, seen, fired = state.unbind(1)
+    if gate is None:
+        fits = (state == 0).all()
+    else:
+        over = (level >= gate.height) & (fired > 0) & (fired <= seen)
+        below = (level >= gate.floor) & (level < gate.height) & (fired == 0)
+        fits = ((over | below) & (seen == queries)).all()
+    if not bool(fits):
+        raise ValueError("state: expected standings that this gate can have left")
+    return [Standing(*row) for row in state.tolist()]
 
 
 def _old_clients(

@@ -18,16 +18,19 @@ from queen_ref.queen.clients import Clients
 from queen_ref.queen.config import QueenConfig
 from queen_ref.queen.features import Clusters, FeatureMap
 from queen_ref.queen.fitting import Parts
+from queen_ref.queen.held_out import HeldOut
+from queen_ref.queen.hidden import check_key, key_of
 from queen_ref.queen.same_victim import centroid_logits, check_body, check_head, noise_features
 from queen_ref.queen.saved_clients import clients_state
 from queen_ref.queen.shadows import ShadowEnsemble
 
-VERSION = 3
+VERSION = 4
 OLD = 2  # a dict of ledgers for the clients, no probes, no bound
-NEW_ENTRIES = {"probes", "max_clients", "forgotten"}
+# The entries that came with a version: older states have none of them.
+SINCE = {3: {"probes", "max_clients", "forgotten"}, 4: {"held_out", "key"}}
 ENTRIES = {
     "version", "config", "seed", "shape", "centroids", "map_widths", "feature_map",
-    "centers", "radii", "shadows", "clients", "logits", *NEW_ENTRIES,
+    "centers", "radii", "shadows", "clients", "logits", *SINCE[3], *SINCE[4],
 }  # fmt: skip
 
 
@@ -56,6 +59,8 @@ def queen_state(
         "centers": parts.clusters.centers.cpu(),
         "radii": parts.clusters.radii.cpu(),
         "shadows": [_cpu(shadow) for shadow in parts.shadows.models],
+        "held_out": None if parts.held_out is None else parts.held_out.as_tensor().cpu(),
+        "key": parts.key.hex(),
         **clients_state(clients),
     }
 
@@ -69,11 +74,14 @@ def fitted_from(victim: Victim, state: Any) -> tuple[QueenConfig, int, Parts]:
     """
     check_victim(victim, "features", "head")
     version = state.get("version") if isinstance(state, dict) else None
-    entries = ENTRIES - NEW_ENTRIES if version == OLD else ENTRIES
+    entries = set(ENTRIES)
+    for since, names in SINCE.items():
+        if type(version) is int and OLD <= version < since:
+            entries -= names
     if not isinstance(state, dict) or set(state) != entries:
         raise ValueError(f"state: expected a dict with {sorted(ENTRIES)}")
-    if version not in (OLD, VERSION):
-        raise ValueError(f"state: expected version {VERSION} or {OLD}, got {version!r}")
+    if version not in range(OLD, VERSION + 1):
+        raise ValueError(f"state: expected a version from {OLD} to {VERSION}, got {version!r}")
     try:
         config = QueenConfig(**state["config"])
     except TypeError as error:
@@ -110,6 +118,10 @@ def fitted_from(victim: Victim, state: Any) -> tuple[QueenConfig, int, Parts]:
         _load(shadow, weights, "shadows")
 
     dtype = centroids.dtype
+    numbers = state.get("held_out")
+    held_out = None if numbers is None else HeldOut.from_tensor(numbers)
+    if config.gate is not None and held_out is None:
+        raise ValueError("state: expected held_out beside a gate")
     return (
         config,
         state["seed"],
@@ -119,6 +131,8 @@ def fitted_from(victim: Victim, state: Any) -> tuple[QueenConfig, int, Parts]:
             feature_map.to(device, dtype).eval().requires_grad_(False),
             Clusters(centers.to(device), radii.to(device)),
             ShadowEnsemble([shadow.to(device, dtype) for shadow in shadows]),
+            held_out,
+            _key(state["key"]) if "key" in state else key_of(state["seed"]),
         ),
     )
 
@@ -154,6 +168,13 @@ def _load(module: nn.Module, weights: Any, name: str) -> None:
         if not bool(given.isfinite().all()):
             raise ValueError(f"state: expected finite weights in {name}.{key}")
     module.load_state_dict(weights)
+
+
+def _key(word: Any) -> bytes:
+    try:
+        return check_key(bytes.fromhex(word))
+    except (TypeError, ValueError):
+        raise ValueError("state: expected the key in hex digits") from None
 
 
 def _tensor(state: dict[str, Any], name: str, ndim: int) -> Tensor:

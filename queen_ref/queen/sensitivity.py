@@ -81,9 +81,13 @@ class Verdict:
         """Novel and not to be reversed, bool (B,). These points were recorded."""
         return self.novel & ~self.reverse
 
-    def counts(self) -> list[int]:
-        """How many queries there were, and how many inside, recorded and reversed."""
-        fates = torch.stack([self.inside, self.recorded, self.reverse]).sum(1)
+    def counts(self, turned: Tensor | None = None) -> list[int]:
+        """How many queries there were, and how many inside, recorded and reversed.
+
+        `turned` (B,): those that are reversed in fact, where it is not the ledger that decides.
+        """
+        reverse = self.reverse if turned is None else turned
+        fates = torch.stack([self.inside, self.recorded, reverse]).sum(1)
         return [len(self.inside), *fates.tolist()]  # one wait for the device
 
 

@@ -1,10 +1,11 @@
 """QUEEN under settings of one's own, for the arena; the authors' and a shared ledger by name."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from queen_ref.defenses.base import Defense
-from queen_ref.defenses.registry import DEFENSES, Fitted
+from queen_ref.defenses.registry import DEFENSES, Fitted, Maker, seldom, variant
 from queen_ref.models import Model
 from queen_ref.queen.config import QueenConfig
 
@@ -58,6 +59,25 @@ class Changed:
     def __call__(self, victim: Model, queen: Fitted) -> Defense:
         """Those settings, and no memory."""
         return queen.with_settings(**dict(self.settings))
+
+
+def config_of(maker: Maker) -> QueenConfig | None:
+    """The settings that a defence of the arena stands for; `None` for what is no QUEEN of ours.
+
+    >>> config_of(DEFENSES["queen-gated"]).gate, config_of(DEFENSES["rounding"])
+    ('confidence', None)
+    """
+    if isinstance(maker, Variant):
+        return maker.config
+    if isinstance(maker, Changed):
+        said: dict[str, Any] = dict(maker.settings)
+    elif isinstance(maker, partial) and maker.func in (variant, seldom):
+        said = dict(maker.keywords)
+    else:
+        return None
+    # A bound and a key are no settings of `QueenConfig`.
+    beside = ("max_clients", "key")
+    return QueenConfig(**{name: value for name, value in said.items() if name not in beside})
 
 
 # Strict QUEEN with one ledger for everybody, as the authors have it: for `attacks.poison`.

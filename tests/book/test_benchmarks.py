@@ -6,9 +6,11 @@ import pytest
 import torch
 
 from benchmarks.all import main
+from benchmarks.gate import CHANGES, OWN, heavy_tailed, shifted, usual_in
 from benchmarks.scaling import anywhere
 from benchmarks.timing import Record, ratio
-from queen_ref import SensitivityLedger
+from queen_ref import Queen, QueenConfig, SensitivityLedger
+from queen_ref.models import build
 
 
 def test_quick_run_saves_every_part(tmp_path, capsys):
@@ -57,3 +59,30 @@ def test_spread_points_lie_inside_their_discs():
     labels = torch.arange(2).repeat(500)
     points = anywhere(ledger, labels, torch.Generator().manual_seed(0))
     assert bool(ledger.observe(points, labels).inside.all())
+
+
+def test_honest_images_are_changed_as_it_says_and_stay_images():
+    images = torch.rand(3, 1, 12, 12)
+    for change, made in CHANGES.items():
+        changed = made(images)
+        assert changed.shape == images.shape and bool(((changed >= 0) & (changed <= 1)).all())
+        assert torch.equal(changed, images) == (change == "as they are")
+    assert torch.equal(shifted(images, 2)[..., 2:], images[..., :-2])
+    assert not bool(shifted(images, 2)[..., :2].any())
+
+
+def test_a_heavy_tailed_client_asks_a_few_images_again_and_again():
+    streams = list(heavy_tailed(100, count=3, length=500))
+    assert [len(rows) for rows in streams] == [500] * 3
+    assert all(len(rows.unique()) == OWN for rows in streams)
+    assert len(torch.cat(streams).unique()) > OWN
+
+
+def test_the_gates_bits_are_those_of_a_gated_queen():
+    images, labels = torch.rand(60, 1, 8, 8), torch.arange(60) % 3
+    victim = build("small_cnn", (1, 8, 8), 3, seed=0)
+    config = QueenConfig(map_epochs=1, shadows=1, shadows_per_query=1, shadow_epochs=1)
+    queen = Queen.fit(victim, images, labels, config, held_out=images)
+    gate, bits = usual_in(queen, "confidence", images)
+    assert repr(gate) == repr(queen.with_settings(gate="confidence").gate)
+    assert int(bits.sum()) == 30  # surer than the median

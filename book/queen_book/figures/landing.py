@@ -22,6 +22,9 @@ NAMES = {
     "queen-exact": "QUEEN, exact",
     "queen-strict": "QUEEN, strict",
     "queen-strict-exact": "QUEEN, strict and exact",
+    "queen-hidden": "QUEEN, strict, hidden answers",
+    "queen-gated": "QUEEN, gated, hidden answers",
+    "queen-abstain": "QUEEN, gated, abstaining",
     "queen-shared": "QUEEN, strict, one ledger",
     "queen-authors": "QUEEN, the authors' settings",
 }
@@ -39,6 +42,7 @@ THIEVES = {
     "vote": "asks the neighbours (vote)",
     "early": "believes the first answers (early)",
     "rename": "renames the classes",
+    "unswap": "undoes hidden answers (unswap)",
     "ask-twice": "asks again as a stranger",
     "names-2": "has 2 accounts",
     "names-4": "has 4 accounts",

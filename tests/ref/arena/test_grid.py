@@ -72,6 +72,9 @@ def test_the_defences_that_keep_the_label_are_those_that_promise_it():
         ({"vary": [("epsilon", 9)], "defenses": ["mad"]}, "epsilon: expected"),
         ({"vary": [("beta", -1)], "defenses": ["reverse-sigmoid"]}, "beta: expected"),
         ({"vary": [("tau", 9.0)], "defenses": ["am"]}, "tau: expected"),
+        # It has no gate, and hides nothing: the cells would be copies.
+        ({"vary": [("gate_alarm", 0.01)]}, "vary: expected a setting that all defenses have"),
+        ({"vary": [("region_side", 0.5)], "defenses": ["queen-abstain"]}, "vary: expected a sett"),
         ({"attacks": ["ddae-codebook"]}, "none does"),
         ({"recipe": {"epoch": 3}}, "recipe: expected one of"),
         ({"recipe": {"epochs": 0}}, "epochs: expected"),
@@ -115,6 +118,10 @@ def test_a_sweep_has_a_cell_for_each_value_of_whatever_defence():
     assert len({cell.key for cell in (usual, few, many)}) == 3
     assert "mad epsilon=0.5" in few.name and few.config["setting"] == (("epsilon", 0.5),)
     assert few.the_defense.keywords == {"epsilon": 0.5}
+    rare, often = cells("queen-gated", ("gate_alarm", 0.001), ("gate_alarm", 0.1))
+    assert len({rare.key, often.key, cells("queen-gated")[0].key}) == 3
+    assert often.settings.queen.gate_alarm == 0.1 and often.config["queen"] == often.queen
+    assert cells("queen-hidden", ("region_side", 0.5))[0].settings.queen.region_side == 0.5
     (strict,) = cells("queen", ("threshold", 0.02))
     assert strict.settings.queen.threshold == 0.02 and strict.setting == ()
 
@@ -123,5 +130,5 @@ def test_the_exact_queen_of_the_grid_is_no_copy_of_the_usual_one():
     # "queen-exact" repeats "queen" where nothing is reversed; the strict one reverses.
     assert "queen-exact" in DEFENSES and "queen-exact" not in DEFENSES.usual
     settings = DEFENSES["queen-strict-exact"].keywords
-    assert settings == {**DEFENSES["queen-strict"].keywords, "method": "exact"}
+    assert settings == {**DEFENSES["queen-strict"].keywords, "answer": "exact"}
     assert {"queen", "queen-strict", "queen-strict-exact"} <= set(DEFENSES.usual)

@@ -107,6 +107,15 @@ def test_a_detectors_line_says_when_it_fires_and_at_how_many_honest_accounts(par
     assert json.loads(json.dumps(again, allow_nan=False)) == again
 
 
+def test_a_gated_queens_line_says_when_the_gate_fires_and_at_whom(parts, monkeypatch):
+    monkeypatch.setattr(measure, "HONEST", (20, 60))
+    found = run_cell(replace(CELL, pool="noise", defense="queen-gated"), Cache(parts))
+    fired, counters = found["fired_after"], found["counters"]
+    assert 10 <= fired <= 150  # noise is less sure than digits, and the gate needs a few of it
+    assert counters["reversed"] == counters["queries"] - fired + 1 and "fired" not in counters
+    assert found["honest_flagged"] <= 1  # of 20 clients, where 0.001 of each is promised
+
+
 def test_a_markers_line_says_whether_the_copy_is_proved(parts):
     found = run_cell(replace(CELL, defense="dawn"), Cache(parts))
     assert set(found["ownership"]) == {"marks", "repeated", "p_value", "proved"}
@@ -167,6 +176,16 @@ def test_a_new_customer_of_a_shared_ledger_pays_for_what_others_asked(parts):
     asked = shared.report("poisoner")
     assert measure.to_customers(shared, images, labels) == pytest.approx(slowly(poison))
     assert shared.report("poisoner") == asked and shared.report("customer")["queries"] == 0
+
+
+def test_every_new_customer_stands_before_the_gate_as_a_stranger(parts):
+    shared = measure.shared_parts(replace(CELL, defense="queen-shared"), Cache(parts))
+    gated = shared.defense("queen-shared").with_settings(gate="confidence", answer="abstain")
+    foreign = shared.data.pool("noise")[:100]
+    labels = gated.look(foreign).labels
+    one = gated(foreign, client="one who asks all").argmax(1)
+    assert gated.report("one who asks all")["fired"] > 10 and bool((one != labels).any())
+    assert measure.to_customers(gated, foreign, labels) == 1.0  # after ten questions none is
 
 
 # Outcomes that are none -------------------------------------------------------------------

@@ -35,6 +35,39 @@ def test_what_was_recorded_keeps_its_key_and_its_settings(name):
         assert config == line["config"]
 
 
+# As they were before QUEEN could hide: profile, pool, attack, policy, defence, seed and what else.
+KEYS = {
+    "b13944e144829cc5e7d3": ("cpu", "mnist", "naive", "random", "queen", 0),
+    "433fd6819c2ec140f430": ("cpu", "mnist", "naive", "random", "none", 3),
+    "937d9ca7d0fcb9c2a4f7": ("cpu", "mnist", "zero", "random", "queen-strict", 1),
+    "17d5add8187f2dedc73a": ("cpu", "digits", "ddae+", "random", "queen-strict-exact", 2),
+    "ddf33153a6adf6b49fc0": ("cpu", "mnist", "bayes", "random", "queen-authors", 0),
+    "dca2c2bc0fc3f4c98310": ("cpu", "mnist", "poison", "poison", "queen-shared", 0),
+    "f811dce7c2553120ee54": ("smoke", "mnist", "naive", "random", "queen-exact", 0),
+    "e4fb77566964e2d53b76": ("gpu", "tiny-imagenet", "top1", "random", "queen", 0),
+    "baed9bcba4c5a25df018": (
+        "cpu", "mnist", "naive", "random", "queen", 0, None, (("threshold", 0.05),),
+    ),
+    "14e26a25fd1c2ab7ffa7": (
+        "cpu", "mnist", "naive", "random", "queen", 0, None, (("method", "exact"),),
+    ),
+    "67a6e93792e79e120994": ("gpu", "tiny-imagenet", "naive", "random", "mad", 0, 128),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_cell_has_the_key_that_it_had_before_there_were_more_settings(key):
+    assert Cell(*KEYS[key]).key == key
+
+
+@pytest.mark.parametrize(
+    "change", [("answer", "hidden"), ("gate", "inside"), ("region_side", 0.5), ("gate_alarm", 0.01)]
+)
+def test_a_setting_that_came_later_makes_another_cell(change):
+    cell = Cell("cpu", "mnist", "naive", "random", "queen", 0)
+    assert replace(cell, queen=(change,)).key != cell.key
+
+
 OTHER = {
     "epochs": 9, "batch_size": 77, "lr": 0.123, "momentum": 0.77, "weight_decay": 0.0123,
     "schedule": "constant", "model": "resnet18",

@@ -26,7 +26,7 @@ def parts():
         "images": images,
         "labels": labels,
         "victim": victim.requires_grad_(False),
-        "queen": qr.Queen.fit(victim, *data.train, EAGER, seed=0),
+        "queen": qr.Queen.fit(victim, *data.train, EAGER, seed=0, held_out=data.test[0]),
         "outlier_exposed": train_outlier_exposed(*data.train, 10, qr.Recipe(epochs=3), seed=0),
         "misinformation": train_misinformation(*data.train, 10, qr.Recipe(epochs=2), seed=0),
     }
@@ -44,6 +44,8 @@ def double(parts):
     names = ("victim", "outlier_exposed", "misinformation")
     models = {name: copy.deepcopy(parts[name]).double() for name in names}
     images, labels = (part[:300] for part in parts["data"].train)
-    queen = qr.Queen.fit(models["victim"], images.double(), labels, EAGER, seed=0)
+    held_out = parts["data"].test[0].double()
+    train = images.double(), labels
+    queen = qr.Queen.fit(models["victim"], *train, EAGER, seed=0, held_out=held_out)
     few = {"images": images[:100].double(), "labels": labels[:100]}
     return {**models, "queen": queen, **few}

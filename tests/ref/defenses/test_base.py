@@ -29,7 +29,8 @@ def random_parts(classes, seed=0):
     images = torch.rand(2 * classes, 1, 8, 8, generator=torch.Generator().manual_seed(seed))
     config = qr.QueenConfig(threshold=0.01, shadows=2, shadows_per_query=1, map_epochs=1)
     labels = torch.arange(len(images)) % classes
-    queen = qr.Queen.fit(models[0], images, labels, config, seed=0)
+    held_out = torch.rand(100, 1, 8, 8, generator=torch.Generator().manual_seed(seed + 1))
+    queen = qr.Queen.fit(models[0], images, labels, config, seed=0, held_out=held_out)
     keys = ("victim", "outlier_exposed", "misinformation")
     parts = {**dict(zip(keys, models, strict=True)), "images": images, "labels": labels}
     return images, {**parts, "queen": queen}
@@ -52,7 +53,7 @@ def check_promises(defense, probs, answers):
 @pytest.mark.parametrize("name", DEFENSES)
 def test_every_defence_keeps_its_promises(name, parts, images):
     defense = make(name, parts)
-    assert defense.name in (name, "queen", "queen-exact")
+    assert defense.name in (name, "queen", "queen-exact", "queen-hidden", "queen-abstain")
     assert defense.stateful == (defense.fresh() is not defense)
     probs = defense.victim(images).softmax(1).detach()
     check_promises(defense, probs, defense(images, client="thief"))

@@ -1,12 +1,14 @@
 """A QUEEN that reverses soon, fitted once for all files."""
 
 import copy
+import dataclasses
 
 import pytest
 import torch
 from sklearn.datasets import load_digits
 
 import queen_ref as qr
+from queen_ref.queen.held_out import HeldOut
 
 EAGER = qr.QueenConfig(threshold=0.01, shadows=3, shadows_per_query=2, map_epochs=15)
 
@@ -39,3 +41,23 @@ def double(setting):
     victim, images, labels, _ = setting
     victim, images = copy.deepcopy(victim).double(), images.double()
     return images, qr.Queen.fit(victim, images, labels, EAGER, seed=0)
+
+
+def knowing(queen, images):
+    """The same QUEEN, had it been fitted with these images held out."""
+    held_out = HeldOut.of(queen.look(images), queen.clusters)
+    parts = dataclasses.replace(queen.parts, held_out=held_out)
+    return qr.Queen(queen.victim, queen.config, queen.seed, parts)
+
+
+@pytest.fixture
+def gated(queen, images):
+    """It hides what it says to those whom its gate accuses: noise after a few queries."""
+    return knowing(queen, images[::2]).with_settings(answer="hidden", gate="confidence")
+
+
+@pytest.fixture
+def double_gated(double):
+    """The same in double precision."""
+    images, queen = double
+    return knowing(queen, images[::2]).with_settings(answer="hidden", gate="confidence")

@@ -4,10 +4,12 @@ import copy
 import pickle
 
 import pytest
+import torch
 from hurry import at_once
 from plane import CENTERS, RADII, queries
 
 from queen_ref.queen.clients import Clients
+from queen_ref.queen.gate import Gate, Standing
 from queen_ref.queen.sensitivity import SensitivityLedger
 
 
@@ -18,7 +20,7 @@ def clients(**settings):
 def ask(known, name, number=20, seed=0):
     """As `Queen` does: judge on a draft until nobody else has come first."""
     while True:
-        ledger = known.draft(name)
+        ledger, _ = known.draft(name)
         before = ledger.snapshot()
         counts = ledger.judge(*queries(number, seed)).counts()
         if known.keep(name, before, ledger.snapshot(), counts):
@@ -28,7 +30,7 @@ def ask(known, name, number=20, seed=0):
 def test_a_stranger_is_not_remembered():
     known = clients()
     assert known.report("a")["queries"] == 0 and known.ledger("a").points[1].numel() == 0
-    known.draft("a").judge(*queries(20, 0))
+    known.draft("a")[0].judge(*queries(20, 0))
     assert not known.known
     with pytest.raises(ValueError, match="client: expected a name"):
         known.draft(3)
@@ -36,7 +38,7 @@ def test_a_stranger_is_not_remembered():
 
 def test_a_batch_judged_by_an_old_history_is_not_kept():
     known = clients()
-    late = known.draft("a")
+    late, _ = known.draft("a")
     before = late.snapshot()
     counts = late.judge(*queries(20, 1)).counts()
     ask(known, "a")
@@ -95,3 +97,38 @@ def test_eight_threads_lose_nothing():
     for name in range(3):
         recorded = int(known.ledger(str(name)).recorded.sum())
         assert known.report(str(name))["recorded"] == recorded > 0
+
+
+def watch(known, name, as_usual):
+    """As `Queen` does with a gate."""
+    while True:
+        ledger, stood = known.draft(name)
+        before = ledger.snapshot()
+        alarms, stands = Gate(0.5, 0.25).watch(stood, as_usual)
+        counts = [len(alarms), 0, 0, int(alarms.sum())]
+        if known.keep(name, before, before, counts, stood, stands):
+            return
+
+
+def test_a_batch_watched_by_an_old_standing_is_not_kept():
+    known = clients()
+    ledger, stood = known.draft("a")
+    history = ledger.snapshot()
+    assert stood == Standing()
+    watch(known, "a", torch.zeros(5).bool())
+    once = known.report("a")
+    late = Standing(), Standing(1, 1)
+    assert not known.keep("a", history, history, [1, 0, 0, 0], *late)
+    assert known.report("a") == once and known.draft("a")[1].seen == 5
+    assert known.copy().draft("a")[1] == known.draft("a")[1]
+
+
+def test_eight_threads_move_one_standing_as_one_would():
+    known, alone = clients(), clients()
+    bits = torch.tensor([True, False, False, False, False])
+    at_once(lambda number: watch(known, "a", bits[number % 5][None]), range(60))
+    watch(alone, "a", torch.zeros(60).bool())
+    assert known.draft("a")[1].seen == 60 and known.report("a")["queries"] == 60
+    # In another order the alarm comes elsewhere; no query is lost, and each comes before or after.
+    assert known.report("a")["reversed"] == 60 - known.report("a")["fired"] + 1
+    assert known.report("a")["fired"] > alone.report("a")["fired"]

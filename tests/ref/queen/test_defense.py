@@ -10,6 +10,7 @@ from hurry import at_once
 
 import queen_ref as qr
 from queen_ref.defenses import Defense
+from queen_ref.queen.answering import Answering
 from queen_ref.queen.point_grid import close_earlier
 
 EAGER = qr.QueenConfig(threshold=0.01, shadows=3, shadows_per_query=2, map_epochs=15)
@@ -17,7 +18,8 @@ EAGER = qr.QueenConfig(threshold=0.01, shadows=3, shadows_per_query=2, map_epoch
 
 def test_queen_is_a_defence_like_the_others(setting, queen):
     assert isinstance(queen, Defense)
-    assert (queen.name, queen.with_settings(method="exact").name) == ("queen", "queen-exact")
+    assert (queen.name, queen.with_settings(answer="exact").name) == ("queen", "queen-exact")
+    assert queen.with_settings(method="exact").config.answer == "exact"  # its old name
     assert (queen.stateful, queen.keeps_label, queen.l1_bound) == (True, False, None)
     with pytest.raises(ValueError, match="victim: expected a method .features"):
         qr.Queen(lambda x: x, queen.config, queen.seed, queen.parts)
@@ -118,7 +120,7 @@ def test_a_report_on_a_stranger_is_zero_and_creates_nothing(queen):
 
 
 @pytest.mark.parametrize(
-    "changes", [{"shadow_mean": "logits"}, {"method": "exact"}, {"walk_units": "relative"}]
+    "changes", [{"shadow_mean": "logits"}, {"answer": "exact"}, {"walk_units": "relative"}]
 )
 def test_every_way_of_answering_stays_on_the_simplex(queen, images, changes):
     answers = queen.with_settings(**changes)(images)
@@ -177,6 +179,27 @@ def test_exactly_k_s_shadow_forwards_per_reversed_query(queen, images, monkeypat
 def test_a_setting_that_is_baked_in_needs_a_new_fit(queen):
     with pytest.raises(ValueError, match=r"got \['map_epochs'\]; fit anew"):
         queen.with_settings(threshold=0.1, map_epochs=3)
+    with pytest.raises(ValueError, match="answer or method, its old name, got both"):
+        queen.with_settings(answer="hidden", method="exact")
+
+
+@pytest.mark.parametrize("answer", ["cosine", "hidden"])
+def test_answers_that_fit_other_images_are_not_reversed(queen, images, answer):
+    reverse = queen.with_settings(answer=answer).reverse
+    for probs in (torch.full((1, 4), 0.25), torch.full((3, 5), 0.2)):
+        with pytest.raises(ValueError, match=r"probs: expected \(3, 4\), one row per image, got"):
+            reverse(images[:3], probs)
+
+
+def test_a_reversed_answer_is_never_given_in_train_mode(setting, images):
+    victim = Dropping(copy.deepcopy(setting[0]))  # it is left in train mode
+    queen = qr.Queen.fit(victim, images, setting[2], EAGER, seed=0).with_settings(answer="hidden")
+    assert queen.centroid_logits is None
+    victim.train()
+    probs = torch.full((50, 4), 0.25).scatter(1, torch.zeros(50, 1).long(), 0.4)
+    answers = [queen.reverse(images[:50], probs / probs.sum(1, keepdim=True)) for _ in range(3)]
+    assert victim.drop.training
+    assert torch.equal(answers[0], answers[1]) and torch.equal(answers[1], answers[2])
 
 
 def test_a_victim_with_a_bent_head_walks_too(setting):
@@ -199,6 +222,23 @@ class BentVictim:
 
     def head(self, features):
         return self.victim.head(features).detach().sinh()
+
+
+class Dropping(torch.nn.Module):
+    """Its head is bent, and in train mode drops most of the features."""
+
+    def __init__(self, victim):
+        super().__init__()
+        self.victim, self.drop = victim, torch.nn.Dropout(0.9)
+
+    def features(self, images):
+        return self.victim.features(images).detach()
+
+    def head(self, features):
+        return self.victim.head(self.drop(features)).detach().sinh()
+
+    def forward(self, images):
+        return self.head(self.features(images))
 
 
 def _located(queen, images):
@@ -318,12 +358,12 @@ def test_a_long_batch_is_answered_in_pieces_and_alike(double, monkeypatch):
 
 def test_a_long_batch_that_fails_in_its_last_piece_leaves_no_trace(queen, images, monkeypatch):
     queen(images[:20])
-    before, carried = queen.report(), queen._carry_out
+    before, piece = queen.report(), Answering._piece
     monkeypatch.setattr("queen_ref.defenses.chunks.CHUNK", 100)
     monkeypatch.setattr(
-        queen,
-        "_carry_out",
-        lambda turn, x, *rest: carried(turn, x, *rest) if len(x) > 50 else 1 / 0,
+        Answering,
+        "_piece",
+        lambda self, turn, *rest: piece(self, turn, *rest) if len(turn) > 50 else 1 / 0,
     )
     with pytest.raises(ZeroDivisionError):
         queen(images[:340])

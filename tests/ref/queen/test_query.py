@@ -28,3 +28,11 @@ def test_a_victim_in_half_precision_is_seen_in_the_maps(setting, queen, images):
     with torch.no_grad():
         seen = Query.of(images[:5], Half(), queen.feature_map, torch.float32)
     assert {seen.features.dtype, seen.logits.dtype, seen.points.dtype} == {torch.float32}
+
+
+def test_assumed_probabilities_take_the_place_of_the_victims(queen, images):
+    seen, probs = queen.look(images[:3]), torch.eye(4)[:3]
+    assumed = seen.assuming(probs)
+    assert assumed.labels.tolist() == [0, 1, 2] and bool(assumed.logits.isfinite().all())
+    torch.testing.assert_close(assumed.logits.softmax(1), probs)
+    assert assumed.points is seen.points and assumed.features is seen.features

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 import queen_ref as qr
+from queen_ref.queen.config import LATER
 
 
 def test_a_shared_ledger_stays_shared_after_loading(setting, queen, images):
@@ -14,9 +15,21 @@ def test_a_shared_ledger_stays_shared_after_loading(setting, queen, images):
     assert shared.ledger("a") is shared.ledger("b")
 
 
-def old_format(queen):
-    """What was saved before clients were packed and the body was known."""
+def without_a_gate(queen):
+    """Version 3: what was saved before there was a gate, or anything hidden."""
     state = queen.state_dict()
+    for name in ("held_out", "key"):
+        del state[name]
+    for name in LATER:
+        del state["config"][name]
+    state["config"]["method"] = state["config"].pop("answer")
+    clients = {name: value for name, value in state["clients"].items() if name != "standings"}
+    return {**state, "version": 3, "clients": clients}
+
+
+def old_format(queen):
+    """Version 2: what was saved before clients were packed and the body was known."""
+    state = without_a_gate(queen)
     for name in ("probes", "max_clients", "forgotten"):
         del state[name]
     ledgers = {
@@ -26,11 +39,16 @@ def old_format(queen):
     return {**state, "version": 2, "clients": ledgers}
 
 
-def test_a_state_of_the_old_format_is_still_read(setting, queen, images):
+@pytest.mark.parametrize("older", [old_format, without_a_gate])
+def test_a_state_of_an_older_format_is_still_read(setting, queen, images, older):
+    exact = queen.with_settings(answer="exact")
+    exact(images[:5], client="a")
+    assert qr.Queen.from_state(setting[0], older(exact)).config == exact.config
     queen(images[:60], client="a")
     queen(images[:60], client="b")
-    again = qr.Queen.from_state(setting[0], old_format(queen))
+    again = qr.Queen.from_state(setting[0], older(queen))
     assert again.report("b") == queen.report("b")
+    assert again.parts.key == queen.parts.key and again.parts.held_out is None
     assert torch.equal(again.ledger("a").cqs, queen.ledger("a").cqs)
 
 
@@ -60,3 +78,53 @@ def test_many_clients_come_back_in_few_tensors(setting, queen, images):
     for name, known in queen.clients.items():
         assert again.report(name) == known.counts
         assert torch.equal(again.ledger(name).point_grid.table, known.ledger.point_grid.table)
+
+
+def test_standings_come_back_and_wrong_ones_are_refused(setting, gated, images):
+    gated(images[:20], client="a")
+    gated(torch.rand(60, *images.shape[1:]), client="b")
+    again = qr.Queen.from_state(setting[0], gated.state_dict())
+    assert again.report("b") == gated.report("b") and again.report("b")["fired"] > 1
+    for name in "ab":
+        assert again.clients[name].standing == gated.clients[name].standing
+    empty = qr.Queen.from_state(setting[0], gated.fresh().state_dict())
+    assert not empty.clients and repr(empty.gate) == repr(gated.gate)
+
+
+N = torch.arange(300)
+WRONG = {
+    "no one's": lambda rows: None,
+    "another shape": lambda rows: rows[:, :2],
+    "another kind": lambda rows: rows.float(),
+    "fired before it came": lambda rows: rows.index_put((N[1], N[2]), N[200]),
+    "fired and not over": lambda rows: rows.index_put((N[1], N[0]), N[0]),
+    "over and not fired": lambda rows: rows.index_put((N[0], N[0]), rows[1, 0]),
+    "below the floor": lambda rows: rows.index_put((N[0], N[0]), -rows[1, 0] - 2**33),
+    "another number of queries": lambda rows: rows.index_put((N[0], N[1]), N[3]),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_standings_that_this_gate_cannot_have_left_are_refused(setting, gated, images, wrong):
+    gated(images[:20], client="a")
+    gated(torch.rand(60, *images.shape[1:]), client="b")
+    state = gated.state_dict()
+    state["clients"]["standings"] = WRONG[wrong](state["clients"]["standings"])
+    with pytest.raises(ValueError, match="state: expected .*standings"):
+        qr.Queen.from_state(setting[0], state)
+
+
+def test_an_accused_client_is_not_pardoned_by_a_state_without_standings(setting, gated, images):
+    gated(torch.rand(60, *images.shape[1:]), client="b")
+    state = gated.state_dict()
+    del state["clients"]["standings"]
+    with pytest.raises(ValueError, match=r"state: expected the standings \(3\) of 1 clients"):
+        qr.Queen.from_state(setting[0], state)
+
+
+def test_where_there_is_no_gate_nobody_has_fired(setting, queen, images):
+    queen(images[:20], client="a")
+    state = queen.state_dict()
+    state["clients"]["standings"] = torch.tensor([[0, 20, 3]])
+    with pytest.raises(ValueError, match="state: expected standings that this gate"):
+        qr.Queen.from_state(setting[0], state)

@@ -35,6 +35,10 @@ CORRUPTIONS = {
     "probes": lambda s: {**s, "probes": s["probes"][0]},
     "max_clients": lambda s: {**s, "max_clients": 0},
     "forgotten": lambda s: {**s, "forgotten": -1},
+    "held_out": lambda s: {**s, "held_out": torch.zeros(3)},
+    "held_out beside a gate": lambda s: {**s, "config": {**s["config"], "gate": "inside"}},
+    "key": lambda s: {**s, "key": "no digits"},
+    "the key": lambda s: {**s, "key": None},
 }  # fmt: skip
 
 

@@ -1,11 +1,14 @@
 """QUEEN under settings of one's own, and the authors' by name."""
 
+from functools import partial
+
 import pytest
 
 import queen_ref as qr
 from queen_ref import arena
 from queen_ref.defenses import DEFENSES
 from queen_ref.queen import Variant
+from queen_ref.queen.variants import config_of
 
 
 def cells(*defenses):
@@ -60,3 +63,12 @@ def test_all_clients_of_a_shared_ledger_have_one_history(queen, images):
 def test_settings_that_are_none_are_refused():
     with pytest.raises(ValueError, match="threshold"):
         Variant(qr.QueenConfig()).changed(threshold=-1)
+
+
+def test_every_queen_of_ours_says_its_settings_and_nobody_else_does():
+    for name, maker in DEFENSES.items():
+        assert (config_of(maker) is not None) == name.startswith("queen"), name
+    bounded = partial(DEFENSES["queen-gated"], max_clients=3)
+    assert config_of(bounded) == config_of(DEFENSES["queen-gated"])
+    assert config_of(DEFENSES["queen-shared"]).ledgers == "shared"
+    assert config_of(lambda victim, queen: queen.with_settings(gate="inside")) is None
