@@ -77,7 +77,7 @@ def drawing(rows: Sequence[Verdict]) -> str:
     most = max(-100 * one.best.mean for one in rows)
     bound = int(most) + 1
     title = (
-        f"No defence takes {bound} points from its best thief; strict QUEEN halves honest answers"
+        f"No best thief loses {bound} point{'s' * (bound > 1)}; strict QUEEN halves honest answers"
     )
     foot = TOP + STEP * len(ordered)
     free = across(0)

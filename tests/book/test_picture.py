@@ -20,7 +20,7 @@ def test_the_file_is_that_of_the_recorded_results():
 
 def test_its_title_states_what_no_best_thief_loses_and_an_honest_client_does(found):
     title = ET.fromstring(picture.drawing(found)).find(f"{SVG}title").text
-    bound = int(title.split(" points")[0].split()[-1])
+    bound = int(title.split(" point")[0].split()[-1])
     assert bound - 1 <= max(-100 * one.best.mean for one in found) < bound <= 5
     halved = min(found, key=lambda one: one.honest[picture.QUESTIONS].mean)
     assert -0.55 < halved.honest[picture.QUESTIONS].mean < -0.4
