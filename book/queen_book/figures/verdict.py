@@ -116,7 +116,7 @@ def plot_losses(
 def plot_plane(
     curves: Mapping[str, Sequence[Verdict]],
     questions: Sequence[str] = ("100", "1000"),
-    height: int = 760,
+    height: int = 780,
 ) -> Figure:
     """What honest clients keep against what the best thief gets: a defence is a curve.
 
@@ -157,4 +157,4 @@ def plot_plane(
         )  # fmt: skip
         fig.update_yaxes(title_text="best thief, points", range=[LOW, 3], row=row, col=1)
     fig.update_xaxes(title_text="honest clients, points", row=len(questions), col=1)
-    return fig.update_layout(legend=plots.legend_above(1.06), margin_t=170, title_y=0.985)
+    return fig.update_layout(legend=plots.legend_above(1.06), margin_t=190, title_y=0.985)
