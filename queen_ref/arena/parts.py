@@ -20,6 +20,7 @@ from queen_ref.cache import Cache
 from queen_ref.data.profiles import Data, load
 from queen_ref.defenses.adaptive_misinformation import train_misinformation
 from queen_ref.defenses.base import Defense
+from queen_ref.defenses.grad2 import SURROGATE, train_surrogate
 from queen_ref.defenses.outlier_exposure import train_outlier_exposed
 from queen_ref.defenses.registry import Maker, find, make, parts_of
 from queen_ref.metrics import predict
@@ -85,6 +86,20 @@ class SharedParts:
         """The model that adaptive misinformation lies with."""
         return self._helper("misinformation", train_misinformation)
 
+    @cached_property
+    def surrogate(self) -> nn.Module:
+        """The copy of a thief that GRAD^2 pushes aside."""
+        data, seed = self.data, self.cell.seed
+        settings = {**asdict(SURROGATE), "victim": self._network(self.settings.victim)}
+
+        def weights() -> dict:
+            trained = train_surrogate(self.victim, data.train[0], seed)
+            return {name: value.cpu() for name, value in trained.state_dict().items()}
+
+        model = build(SURROGATE.model, data.shape, data.num_classes, seed).to(self.device)
+        model.load_state_dict(self._cached("surrogate", settings, weights))
+        return model.eval()
+
     @property
     def held_out(self) -> Tensor:
         """What the owner of a gate has kept back: every other test image.
@@ -125,7 +140,7 @@ class SharedParts:
                 changes: dict[str, Any] = dict(self.cell.queen)
                 config = replace(maker.config, **changes)
             parts["queen"] = self.queen_of(config)
-        for part in ("outlier_exposed", "misinformation"):
+        for part in ("outlier_exposed", "misinformation", "surrogate"):
             if part in asked:
                 parts[part] = getattr(self, part)
         return make(name, self.victim, **parts)

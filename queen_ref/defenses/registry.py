@@ -28,8 +28,12 @@ from queen_ref.models import Model
 from queen_ref.registry import Registry, label_of
 
 Maker = Callable[..., Defense]  # (victim, parts it asks for) -> a defence without memory
-# A fitted Queen; the two models of AM; the victim's training set; a number for random draws; K.
-PARTS = ("queen", "outlier_exposed", "misinformation", "images", "labels", "seed", "classes")
+# A fitted Queen; the two models of AM; GRAD^2's surrogate; the victim's training set; a number for
+# random draws; K.
+PARTS = ("queen", "outlier_exposed", "misinformation", "surrogate",
+         "images", "labels", "seed", "classes")  # fmt: skip
+# Whoever lacks these can do without: a surrogate is trained where none is given.
+OPTIONAL = ("surrogate", "classes")
 
 
 class Fitted(Protocol):
@@ -188,6 +192,7 @@ def make(
     queen: Fitted | None = None,
     outlier_exposed: nn.Module | None = None,
     misinformation: nn.Module | None = None,
+    surrogate: nn.Module | None = None,
     images: Tensor | None = None,
     labels: Tensor | None = None,
     seed: int = 0,
@@ -196,8 +201,9 @@ def make(
     """A defence by name, in front of `victim`, with no memory and the literature's settings for K.
 
     `queen`, a fitted `Queen`, is needed for the names that begin with "queen";
-    `outlier_exposed` and `misinformation` for "am", which has a victim of its own. One's own
-    defence stands in place of a name; `images` and `labels`, the victim's training set, are for
+    `outlier_exposed` and `misinformation` for "am", which has a victim of its own; `surrogate`, the
+    defender's copy of a thief, for "grad2", trained here if it is missing. One's own defence
+    stands in place of a name; `images` and `labels`, the victim's training set, are for
     those that ask for them; `classes`, K, for "reverse-sigmoid" and "am", where the victim does
     not say it.
     Errors: `ValueError` for an unknown name or a missing part.
@@ -211,13 +217,14 @@ def make(
         "queen": queen,
         "outlier_exposed": outlier_exposed,
         "misinformation": misinformation,
+        "surrogate": surrogate,
         "images": images,
         "labels": labels,
         "seed": seed,
         "classes": classes,
     }
     asked = parts_of(maker)
-    missing = [part for part in asked if there[part] is None and part != "classes"]
+    missing = [part for part in asked if there[part] is None and part not in OPTIONAL]
     if missing:
         raise ValueError(f"{word}: expected {' and '.join(missing)} beside the victim, got none")
     defense = maker(victim, **{part: there[part] for part in asked})
