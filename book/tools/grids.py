@@ -1,6 +1,7 @@
 """Record chapter 8's lines, book/results/arena.jsonl: a plan of grids, in order of need.
 
-Thieves who train otherwise go into a file of their own, recipes.jsonl.
+Thieves who train otherwise go into a file of their own, recipes.jsonl, and what chapter 11 sets
+against the lines of chapter 8 into mending.jsonl.
 
     python book/tools/grids.py                 goes on where it was
     python book/tools/grids.py --list          the parts, and how much of each is there
@@ -50,6 +51,13 @@ RECIPES: list[dict[str, object]] = [
     {"epochs": 30, "schedule": "constant"},
     {"epochs": 30, "schedule": "step", "weight_decay": 0.0},
 ]
+# A QUEEN that hides: the thieves who say most about it, the others, and what it is made of.
+OURS = ["queen-hidden", "queen-gated"]
+AGAINST_LIES = ["naive", "top1", "drop", "early", "vote", "rename", "unswap", "names-16"]
+ALONE = ["zero", "ask-twice", "names-2", "names-4", "s4l", "smoothing", "rim", "used-discs",
+         "few-queries", "entropy", *KNOWING]  # fmt: skip
+WHOM = ["queen-abstain", "queen-gated-cosine", "queen-gated-inside", "queen-joined"]
+SIDES = (0.1, 100.0)  # of a region: nearly a lie for each query, one for each class
 SEEDS = [0, 1, 2]
 MORE = list(range(3, 10))  # where a sentence rests on it
 
@@ -97,7 +105,37 @@ def plan() -> dict[str, list[Cell]]:
             )
             for cell in some
         ],
-    }
+        "hiding": cells(AGAINST_LIES, OURS, [*SEEDS, *MORE]),
+        "hiding, foreign": [
+            *cells(AGAINST_LIES, OURS, [*SEEDS, *MORE], pool="digits"),
+            # What they are set against has three seeds in chapter 8's lines.
+            *cells(["naive", "early", "unswap"], ["none"], MORE, pool="digits"),
+            *cells(["unswap"], ["none"], SEEDS, pool="digits"),
+            *cells(["naive"], ["top1"], MORE, pool="digits"),
+            *cells(["naive", "zero", "early"], ["queen-strict"], MORE, pool="digits"),
+        ],
+        "hiding, parts": [
+            *cells(AGAINST_LIES, ["queen-swapped", "queen-strict-abstain"], SEEDS),
+            *by_side("queen-hidden", "mnist"),
+            *cells(["zero", *AGAINST_LIES], WHOM, SEEDS, pool="digits"),
+            *by_side("queen-gated", "digits"),
+        ],
+        "hiding, all": [
+            *cells(ALONE, OURS, SEEDS),
+            *cells(["naive"], OURS, SEEDS, policy="jbda-tr"),
+            *cells(["naive"], WHOM, SEEDS),
+        ],
+        "hiding, half": cells(
+            AGAINST_LIES, [*OURS, "queen-abstain"], SEEDS, pool="mnist+digits"
+        ),
+        "hiding, dear": [  # queen-hidden is the one with threshold 0.02
+            *cells([*SWEPT, "early", "unswap"], ["queen-default-hidden"], SEEDS),
+            *cells(
+                [*SWEPT, "early", "unswap"], ["queen-default-hidden"], SEEDS,
+                vary=[("threshold", value) for value in (0.05, 0.1, 0.4)],
+            ),
+        ],
+    }  # fmt: skip
 
 
 def cells(
@@ -127,6 +165,16 @@ def by_pool(attacks: list[str]) -> list[Cell]:
         )
         for cell in some
     ]
+
+
+def by_side(defense: str, pool: str) -> list[Cell]:
+    """Regions of another size: how many lies agree with each other.
+
+    >>> len(by_side("queen-hidden", "mnist"))
+    48
+    """
+    vary = [("region_side", side) for side in SIDES]
+    return cells(AGAINST_LIES, [defense], SEEDS, pool=pool, vary=vary)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -176,6 +224,8 @@ def file_of(part: str) -> str:
     >>> file_of("key")
     'arena.jsonl'
     """
+    if part.startswith("hiding"):
+        return "mending.jsonl"
     return "recipes.jsonl" if part == "recipes" else "arena.jsonl"
 
 

@@ -81,5 +81,16 @@ def config_of(maker: Maker) -> QueenConfig | None:
 
 
 # Strict QUEEN with one ledger for everybody, as the authors have it: for `attacks.poison`.
-DEFENSES.bring("queen-shared", Changed((("threshold", 0.02), ("ledgers", "shared"))))
+STRICT = (("threshold", 0.02),)
+DEFENSES.bring("queen-shared", Changed((*STRICT, ("ledgers", "shared"))))
 DEFENSES.bring("queen-authors", Variant(QueenConfig.authors()))
+
+# What "queen-hidden" and "queen-gated" are made of, a piece exchanged at a time (chapter 11).
+DEFENSES.bring("queen-default-hidden", Changed((("answer", "hidden"),)))
+DEFENSES.bring("queen-swapped", Changed((*STRICT, ("answer", "swapped"))))
+DEFENSES.bring("queen-strict-abstain", Changed((*STRICT, ("answer", "abstain"))))
+DEFENSES.bring("queen-gated-cosine", Changed((("answer", "cosine"), ("gate", "confidence"))))
+DEFENSES.bring("queen-gated-inside", Changed((("answer", "hidden"), ("gate", "inside"))))
+# Novelty for all accounts together, guilt for each by itself.
+JOINED = (("answer", "hidden"), ("gate", "confidence"), ("gate_reverses", "ledger"))
+DEFENSES.bring("queen-joined", Changed((*STRICT, *JOINED, ("ledgers", "shared"))))
