@@ -13,7 +13,7 @@ def parts():
     return grids.plan()
 
 
-@pytest.mark.parametrize("file", ["arena.jsonl", "recipes.jsonl"])
+@pytest.mark.parametrize("file", ["arena.jsonl", "mending.jsonl", "recipes.jsonl"])
 def test_every_recorded_line_is_one_of_the_plan(parts, file):
     path = grids.RESULTS / file
     planned = {cell.key for name, some in parts.items() for cell in some

@@ -5,7 +5,7 @@ import pytest
 from grids import RESULTS
 
 from queen_ref.arena import read
-from queen_ref.defenses import DEFENSES
+from queen_ref.arena.grid import suits
 
 
 @pytest.fixture(scope="module")
@@ -22,14 +22,23 @@ def test_every_recorded_line_is_one_of_the_plan(parts, file):
     assert {line["key"] for line in recorded} <= planned != set()
 
 
-def test_the_table_has_every_thief_against_every_defence_that_he_suits(parts):
-    table = [*parts["key"], *parts["others"]]
-    assert len({cell.key for cell in table}) == len(table)
-    assert {cell.attack for cell in table} == set(photos.THIEVES)
-    assert {cell.defense for cell in table} == {*photos.MAIN, *photos.REST} <= set(DEFENSES)
-    assert {cell.seed for cell in table} == set(photos.SEEDS)
-    begun = [*parts["first"], *parts["helpers"]]
-    assert {cell.key for cell in begun} <= {cell.key for cell in table}
+def test_the_table_has_the_key_thieves_against_every_defence_that_they_suit(parts):
+    table = {cell.key: cell for name in ("key", "others") for cell in parts[name]}
+    assert len(table) == len(parts["key"]) + len(parts["others"])
+    pairs = {(cell.attack, cell.defense) for cell in table.values()}
+    assert {defense for _, defense in pairs} == {"none", *photos.MAIN, *photos.REST}
+    for defense in (*photos.MAIN, *photos.REST):
+        usual = {name for name in photos.USUAL if suits(name, "random", defense)}
+        assert usual <= {attack for attack, of in pairs if of == defense}, defense
+    assert {cell.seed for cell in table.values()} == set(photos.SEEDS)
+    begun = {cell.key for name in ("first", "helpers") for cell in parts[name]}
+    assert begun <= set(table)
+
+
+def test_a_queen_that_hides_meets_every_thief_who_looks_and_needs_no_label(parts):
+    met = {(cell.attack, cell.defense) for name in ("key", "looking") for cell in parts[name]}
+    for defense in photos.OURS:
+        assert {(attack, defense) for attack in (*photos.NO_ZERO, *photos.LOOKING)} <= met
 
 
 def test_in_one_file_all_lines_have_one_recipe_and_one_budget(parts):
@@ -47,7 +56,7 @@ def test_a_copy_has_another_network_and_the_victim_keeps_his(parts):
 
 
 def test_the_workers_begin_with_different_seeds(parts):
-    assert [cell.seed for cell in parts["first"]] == [0, 1, 2] * 2
+    assert [cell.seed for cell in parts["first"]] == [0, 1, 2] * 5
 
 
 def test_the_list_measures_nothing_and_needs_no_images(tmp_path, capsys, monkeypatch):

@@ -9,6 +9,7 @@ from results import CELL
 from queen_ref.arena import Cache
 from queen_ref.arena import parts as parts_module
 from queen_ref.arena.parts import SharedParts, pick_device
+from queen_ref.defenses import GRAD2
 
 QUEEN = replace(CELL, defense="queen")
 
@@ -38,6 +39,17 @@ def test_a_defence_begins_without_memory_every_time(parts, queen_line):
     assert used.report("thief")["queries"] == 20
     assert shop.defense("queen").report("thief")["queries"] == 0
     assert shop.seconds == {}  # all of it was trained for the line
+
+
+def test_the_surrogate_is_trained_once_and_is_the_one_that_grad2_would_train(tmp_path):
+    cell, cache = replace(CELL, defense="grad2", limit=64), Cache(tmp_path)
+    first, again = SharedParts(cell, cache), SharedParts(cell, cache)
+    kept = first.defense("grad2").surrogate
+    assert "surrogate" in first.seconds
+    assert torch.equal(weights(again.defense("grad2-keep").surrogate), weights(kept))
+    assert "surrogate" not in again.seconds
+    alone = GRAD2(first.victim, first.data.train[0], seed=cell.seed)
+    assert torch.equal(weights(alone.surrogate), weights(kept))
 
 
 def test_other_training_code_trains_anew(tmp_path, monkeypatch):
