@@ -35,10 +35,10 @@ EXPLAINED = {
     "queen_ref.queen.shadows": "notebooks/04_gradient_reverse",
     "queen_book.figures.reversal": "notebooks/04_gradient_reverse",
     "queen_ref.queen": "notebooks/05_queen_end_to_end",
-    "queen_ref.queen.hidden": "book/paper_to_code",
-    "queen_ref.queen.gate": "book/paper_to_code",
-    "queen_ref.queen.held_out": "book/paper_to_code",
-    "queen_ref.queen.accusing": "book/paper_to_code",
+    "queen_ref.queen.hidden": "notebooks/11_mending_queen",
+    "queen_ref.queen.gate": "notebooks/11_mending_queen",
+    "queen_ref.queen.held_out": "notebooks/11_mending_queen",
+    "queen_ref.queen.accusing": "notebooks/11_mending_queen",
     "queen_book.figures.end_to_end": "notebooks/05_queen_end_to_end",
     "queen_book.figures.thresholds": "notebooks/05_queen_end_to_end",
     "queen_book.explorers.budget": "notebooks/05_queen_end_to_end",
@@ -63,8 +63,10 @@ EXPLAINED = {
     "queen_book.figures.verdict": "notebooks/08_arena",
     "queen_book.figures.recipes": "notebooks/08_arena",
     "queen_book.figures.breaking": "notebooks/10_breaking_queen",
+    "queen_book.figures.photographs": "notebooks/09_photographs",
+    "queen_book.figures.mending": "notebooks/11_mending_queen",
     "queen_book.figures.benchmarks": "book/benchmarks",
-    "queen_ref.cli": "notebooks/09_paper_scale",
+    "queen_ref.cli": "notebooks/09_photographs",
 }
 
 

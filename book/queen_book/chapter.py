@@ -9,6 +9,7 @@ import os
 import re
 import tempfile
 import urllib.request
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,22 +22,22 @@ PROFILES = ("smoke", "cpu", "gpu")
 RESULTS = "https://raw.githubusercontent.com/queen-ref/queen-ref/main/book/results"
 
 
-def check_parameters(profile: str, seed: int) -> None:
-    """Refuse a profile or a seed that no notebook knows, before anything runs.
+def check_parameters(profile: str, seed: int, also: Sequence[str] = ()) -> None:
+    """Refuse a profile or a seed that the notebook does not know, before anything runs.
 
-    Arguments: `profile`, ``"smoke"``, ``"cpu"`` or ``"gpu"``; `seed`, an integer from 0 up. Errors:
-    `ValueError` for either being something else, and for a name that papermill was given and the
-    notebook does not have.
+    Arguments: `profile`, ``"smoke"``, ``"cpu"`` or ``"gpu"``, or one that it has `also`; `seed`, an
+    integer from 0 up. Errors: `ValueError` for either being something else, and for a name that
+    papermill was given and the notebook does not have.
 
     >>> check_parameters(profile="cpu", seed=0)
     """
-    if profile not in PROFILES:
-        raise ValueError(f"expected profile to be one of {', '.join(PROFILES)}; got {profile!r}")
+    if profile not in (known := (*PROFILES, *also)):
+        raise ValueError(f"expected profile to be one of {', '.join(known)}; got {profile!r}")
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise ValueError(f"expected seed to be an integer from 0 up; got {seed!r}")
-    known, given = parameters()
-    if not given <= known:
-        odd, words = ", ".join(sorted(given - known)), ", ".join(sorted(known))
+    names, given = parameters()
+    if not given <= names:
+        odd, words = ", ".join(sorted(given - names)), ", ".join(sorted(names))
         raise ValueError(f"expected parameters among {words}; got {odd}")
 
 
@@ -72,11 +73,11 @@ def assigned(code: str) -> set[str]:
     return {name.id for name in found if isinstance(name.ctx, ast.Store)}
 
 
-def running_line(profile: str, seed: int, chapter: str) -> None:
+def running_line(profile: str, seed: int, chapter: str, also: Sequence[str] = ()) -> None:
     """Print the device, the settings, what the chapter took, and how to switch to a GPU.
 
-    Arguments: `profile` and `seed`, as for `check_parameters`; `chapter`, the notebook's name
-    without its ending. Its times are those recorded in ``book/results/times.json`` by
+    Arguments: `profile`, `seed` and `also`, as for `check_parameters`; `chapter`, the notebook's
+    name without its ending. Its times are those recorded in ``book/results/times.json`` by
     ``make times``. Errors: `ValueError` for a wrong profile or seed.
 
     >>> running_line("cpu", 0, "04_gradient_reverse")
@@ -85,7 +86,7 @@ def running_line(profile: str, seed: int, chapter: str) -> None:
               cpu ...
     ...
     """
-    check_parameters(profile, seed)
+    check_parameters(profile, seed, also)
     print(f"{device_name()} | torch {torch.__version__} | profile {profile} | seed {seed}")
     print("Measured:", measured(chapter).replace("; ", "\n          ") + ".")
     if not torch.cuda.is_available():

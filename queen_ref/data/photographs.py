@@ -38,10 +38,8 @@ def photographs(
     """
     if queries is not None:
         check_number("queries", queries, low=1, integer=True)
-    asked: dict[str, Any] = {"root": root, "size": SIZE, "limit": limit}
-    train, test = (
-        dataset("cifar10", split, download=download, **asked) for split in ("train", "test")
-    )
+    asked: dict[str, Any] = {"root": root, "size": SIZE, "limit": limit, "download": download}
+    train, test = (dataset("cifar10", split, **asked) for split in ("train", "test"))
     pixels, labels = dataset_uint8("tiny-imagenet", "train", **asked)
     rows = np.arange(len(pixels))
     if queries is not None:

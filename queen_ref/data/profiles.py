@@ -172,7 +172,7 @@ def load(
     images. "smoke" keeps a third of each. "photos" draws 20 000 images of Tiny ImageNet.
 
     Arguments: `seed` decides the cut, or the draw; `root`, the folder of CIFAR-10 and Tiny
-    ImageNet, `QUEEN_DATA` by default; `download`, fetch CIFAR-10 into it; `limit`, at most that
+    ImageNet, `QUEEN_DATA` by default; `download`, fetch both into it; `limit`, at most that
     many images of every part, for a trial; the classes take turns.
     Errors: `ValueError` for data that are missing or broken.
 

@@ -26,6 +26,12 @@ NAMES = {
     "queen-gated": "QUEEN, gated, hidden answers",
     "queen-abstain": "QUEEN, gated, abstaining",
     "queen-shared": "QUEEN, strict, one ledger",
+    "queen-default-hidden": "QUEEN, hidden answers",
+    "queen-swapped": "QUEEN, strict, two entries swapped",
+    "queen-strict-abstain": "QUEEN, strict, abstaining",
+    "queen-gated-cosine": "QUEEN, gated, the paper's answers",
+    "queen-gated-inside": "QUEEN, gated by the inside share",
+    "queen-joined": "QUEEN, gate and shared ledger",
     "queen-authors": "QUEEN, the authors' settings",
 }
 THIEVES = {

@@ -32,21 +32,21 @@ def title_of(defense: str) -> str:
 
 
 def plot_verdicts(
-    verdicts: Sequence[Verdict], questions: str = "1000", height: int = 620
+    verdicts: Sequence[Verdict],
+    questions: str = "1000",
+    height: int = 620,
+    title: str = "The best thief loses next to nothing",
 ) -> Figure:
     """A row a defence, the one whose best thief loses most at the top, all against no defence.
 
     Arguments: `verdicts` of `queen_ref.arena.verdict`; `questions`, how many the honest client
-    asked; `height` in pixels. Errors: `ValueError` without verdicts.
+    asked; `height` in pixels; `title`, what is seen. Errors: `ValueError` without verdicts.
 
     >>> fig = plot_verdicts(verdicts(lines))
     """
     if not verdicts:
         raise ValueError("expected at least one verdict")
-    fig = plots.figure(
-        "The best thief loses next to nothing", "points",
-        height=height,
-    )  # fmt: skip
+    fig = plots.figure(title, "points", height=height)
     rows = [title_of(one.defense) for one in verdicts]
     for name, one in zip(rows, verdicts, strict=True):
         reached = [one.naive.mean, *(thief.mean for thief in one.thieves.values())]
@@ -83,14 +83,18 @@ def _add_points(fig: Figure, there: list, title: str, color: str, symbol: str) -
 
 
 def plot_losses(
-    found: Mapping[str, Mapping[str, Difference]], least: float = 2, height: int = 640
+    found: Mapping[str, Mapping[str, Difference]],
+    least: float = 2,
+    height: int = 640,
+    title: str = "Each dark column has a way through",
 ) -> Figure:
     """Every cell: points that a thief has less than without a defence, thieves down.
 
     Where he loses less than `least` points there is a dot, where nothing was recorded nothing.
 
     Arguments: `found`, of `queen_ref.arena.verdict.differences`, the defences that are to be shown,
-    in order; `least`, points; `height` in pixels. Errors: `ValueError` for no cells.
+    in order; `least`, points; `height` in pixels; `title`, what the map shows.
+    Errors: `ValueError` for no cells.
 
     >>> fig = plot_losses({"queen": {"naive": Difference("naive", (0,), (-0.1,))}})
     """
@@ -99,7 +103,7 @@ def plot_losses(
         raise ValueError("expected at least one cell")
     thieves = [name for kind in KINDS for name in thieves if kind_of(name) == kind]
     cells = [[some.get(name) for some in found.values()] for name in thieves]
-    fig = plots.figure("Each dark column has a way through", height=height)
+    fig = plots.figure(title, height=height)
     fig.add_heatmap(
         z=[[None if one is None else max(-100 * one.mean, 0) for one in row] for row in cells],
         x=[title_of(name) for name in found], y=thieves, zmin=0, zmax=40,
@@ -117,6 +121,7 @@ def plot_plane(
     curves: Mapping[str, Sequence[Verdict]],
     questions: Sequence[str] = ("100", "1000"),
     height: int = 780,
+    title: str = "Turned up, it is honest clients who lose",
 ) -> Figure:
     """What honest clients keep against what the best thief gets: a defence is a curve.
 
@@ -125,7 +130,7 @@ def plot_plane(
     answered as one: along the diagonal his copy loses what the honest client loses.
 
     Arguments: `curves`, for each name the verdicts of its settings, in order; `questions`, a panel
-    for each; `height` in pixels.
+    for each; `height` in pixels; `title`, what the plane shows.
 
     >>> fig = plot_plane({"QUEEN": verdicts(lines)}, questions=["100"])
     """
@@ -133,7 +138,7 @@ def plot_plane(
 
     fig = make_subplots(
         rows=len(questions), shared_xaxes=True, vertical_spacing=0.1, figure=plots.figure(
-            "Turned up, it is honest clients who lose", height=height),
+            title, height=height),
         subplot_titles=[f"honest clients of {n} questions" for n in questions],
     )  # fmt: skip
     for row, number in enumerate(questions, start=1):
