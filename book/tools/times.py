@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "book" / "results" / "times.json"
 
 
-LEFT_OUT = {("09_paper_scale", "gpu")}
+LEFT_OUT = {("09_photographs", "gpu")}
 
 
 def measure(path: Path, profile: str, at_once: int = 1) -> dict:

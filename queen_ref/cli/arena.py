@@ -54,7 +54,7 @@ def run_arena(
         Path | None, Option(help="Where photos and gpu find their images [$QUEEN_DATA]")
     ] = None,
     download: Annotated[
-        bool, Option("--download", help="Fetch CIFAR-10 if photos or gpu lack it")
+        bool, Option("--download", help="Fetch the images that photos and gpu lack")
     ] = False,
     vary: Annotated[
         list[str] | None,

@@ -95,7 +95,7 @@ def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path):
 def test_a_handout_runs(handouts, tmp_path):
     parameters = {"profile": "smoke"}
     done = pm.execute_notebook(
-        handouts["09_paper_scale"], None, parameters, cwd=tmp_path, kernel_name="python3",
+        handouts["09_photographs"], None, parameters, cwd=tmp_path, kernel_name="python3",
         start_timeout=600,
     )  # fmt: skip
     assert done["metadata"]["papermill"]["exception"] is None

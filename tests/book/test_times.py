@@ -67,5 +67,5 @@ def test_a_chapter_that_fails_does_not_cost_the_others_their_times(tmp_path, mon
     assert times.main() == 1
     stems = {path.stem for path in ROOT.glob("notebooks/[0-9][0-9]_*.md")}
     # In gpu, chapter 9 takes as long as it is told to.
-    assert set(json.loads(out.read_text())) == stems - {"03_sensitivity", "09_paper_scale"}
+    assert set(json.loads(out.read_text())) == stems - {"03_sensitivity", "09_photographs"}
     assert "03_sensitivity gpu: FAILED" in capsys.readouterr().err

@@ -14,6 +14,7 @@ from queen_ref.queen.features import Clusters
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
+CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 # How each kind of image is drawn: colour, marker, opacity.
 KINDS = {
     "test images": (plots.CLASS_COLORS[0], "circle", 0.5),
@@ -40,7 +41,8 @@ def plot_among_classes(record: Mapping[str, Any], height: int = 560) -> Figure:
         )  # fmt: skip
     marks = np.array(record["centroids"])
     fig.add_scatter(
-        x=marks[:, 0], y=marks[:, 1], mode="markers", name="centroids", hoverinfo="skip",
+        x=marks[:, 0], y=marks[:, 1], mode="markers+text", name="centroids", hoverinfo="skip",
+        text=[f"<b>{name}</b>" for name in CLASSES], textposition="top center",
         marker={"size": 13, "color": "#000", "symbol": "x-thin", "line": {"width": 3}},
     )  # fmt: skip
     return fig.update_layout(legend=plots.legend_above(), margin_t=110, title_y=0.97)
