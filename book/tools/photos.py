@@ -24,14 +24,12 @@ from queen_ref.data.photographs import NAMES
 SEEDS = [0, 1, 2]
 MAIN = ["queen", "queen-strict", "queen-hidden", "queen-gated"]
 OURS = MAIN[2:]
-UNDEFENDED = ["naive", "early", "top1", "drop"]
 # In the order of need. The zero is what the paper's answer shows: hidden answers have none, and
 # reading them is naive.
-THIEVES = ["naive", "early", "zero", "top1", "names-16", "drop", "bayes"]
-NO_ZERO = [name for name in THIEVES if name != "zero"]
+THIEVES = ["naive", "early", "zero", "unswap", "top1", "names-16", "drop", "bayes"]
 # Who looks, and who knows the mend, its settings and not its key. Renaming needs labels in the
 # victim's classes, which Tiny ImageNet has not.
-LOOKING = ["unswap", "vote", "ask-twice", "rim", "used-discs", "few-queries", "entropy"]
+LOOKING = ["vote", "ask-twice", "rim", "used-discs", "few-queries", "entropy"]
 REST = ["top1", "reverse-sigmoid", "mad", "am", "modelguard-w", "modelguard-s", "grad2", "d-add"]
 USUAL = ["naive", "top1", "drop", "early", "bayes", "names-16"]  # those that suit a defence
 BUDGETED = ["none", "queen-strict", "queen-gated"]
@@ -58,16 +56,23 @@ def plan() -> dict[str, list[Cell]]:
         "first": in_turns(cells(["naive"], ["none", *MAIN], SEEDS)),
         "key": in_turns(
             [
-                *cells(UNDEFENDED, ["none"], SEEDS),
-                *cells(THIEVES, MAIN[:2], SEEDS),
-                *cells([*NO_ZERO, "unswap"], OURS, SEEDS),
+                *cells(["early"], ["none", *MAIN], SEEDS),
+                *cells(["zero"], MAIN[:2], SEEDS),
+                *cells(["unswap"], OURS, SEEDS),
             ]
         ),
         "budgets": [
             cell
+            for attack in ("naive", "early")
             for budget, recipe in BUDGETS.items()
-            for cell in cells(["naive", "early"], BUDGETED, SEEDS, budget=budget, recipe=recipe)
+            for cell in cells([attack], BUDGETED, SEEDS, budget=budget, recipe=recipe)
         ],
+        "more": in_turns(
+            [
+                *cells(["top1", "drop"], ["none", *MAIN], SEEDS),
+                *cells(["names-16", "bayes"], MAIN, SEEDS),
+            ]
+        ),
         "abstaining": cells(["naive", "drop", "early"], ["queen-abstain"], SEEDS),
         "helpers": in_turns(cells(["naive"], ["am"], SEEDS)),  # as "first", for AM's two models
         "others": cells(USUAL, REST, SEEDS),
@@ -93,10 +98,8 @@ def in_turns(some: list[Cell]) -> list[Cell]:
     >>> [cell.seed for cell in in_turns(cells(["naive"], ["none", "am"], [0, 1]))]
     [0, 1, 0, 1]
     """
-    thieves = dict.fromkeys([*THIEVES[:3], "unswap", *THIEVES[3:]])
-    shields = dict.fromkeys(cell.defense for cell in some)
-    attacks, defenses = list(thieves), list(shields)
-    return sorted(some, key=lambda c: (attacks.index(c.attack), defenses.index(c.defense)))
+    defenses = list(dict.fromkeys(cell.defense for cell in some))
+    return sorted(some, key=lambda c: (THIEVES.index(c.attack), defenses.index(c.defense)))
 
 
 def file_of(part: str) -> str:

@@ -35,14 +35,7 @@ from queen_ref.attacks.training import near_chance
 from queen_ref.blackbox import BlackBox
 from queen_ref.cache import Cache
 from queen_ref.defenses import Defense
-from queen_ref.metrics import (
-    accuracy,
-    agreement,
-    fidelity,
-    l1_distance,
-    predict,
-    protected_accuracy,
-)
+from queen_ref.metrics import agreement, l1_distance, predict, protected_accuracy
 from queen_ref.models import Model
 from queen_ref.queen import Queen
 
@@ -150,7 +143,8 @@ def _run_cell(cell: Cell, cache: Cache, device: str | None) -> dict[str, Any]:
     # Nobody asks this defence again, so that asking it needs no copy.
     covered = BlackBox(defense, client="thief")
     after = protected_accuracy(covered, *test) if defense.stateful else before
-    right = predict(theft.substitute, test[0]).argmax(1) == test[1]
+    said = predict(theft.substitute, test[0]).argmax(1)
+    right = said == test[1]
     last = float(right.float().mean())
     line: dict[str, Any] = {
         "key": cell.key,
@@ -162,8 +156,8 @@ def _run_cell(cell: Cell, cache: Cache, device: str | None) -> dict[str, Any]:
         "pool": cell.pool,
         "substitute_accuracy": last,
         "substitute_accuracy_best": max([last, *history]),
-        "fidelity": fidelity(theft.substitute, victim, test[0]),
-        "victim_accuracy": accuracy(victim, *test),
+        "fidelity": agreement(said, shared.victim_labels),
+        "victim_accuracy": agreement(shared.victim_labels, test[1]),
         "protected_accuracy": before,
         "protected_accuracy_after": after,
         "l1": mean_l1(defense.victim, api.exchanges()),

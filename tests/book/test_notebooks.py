@@ -6,6 +6,9 @@ from pathlib import Path
 import jupytext
 import papermill as pm
 import pytest
+from folders import folders
+
+from queen_ref.arena import read
 
 pytestmark = pytest.mark.notebook
 
@@ -58,6 +61,20 @@ def test_another_seed_runs_too(tmp_path):
     done = run(path, tmp_path, profile="smoke", seed=1)
     assert done["metadata"]["papermill"]["parameters"] == {"profile": "smoke", "seed": 1}
     assert done["metadata"]["papermill"]["exception"] is None
+
+
+def test_photographs_are_measured_where_they_are(tmp_path, monkeypatch):
+    """Chapter 9 on a few generated images, in the layout of CIFAR-10 and Tiny ImageNet."""
+    for split in ("train", "test"):
+        folders(tmp_path / "data" / "cifar10" / split, 10, each=7)
+    folders(tmp_path / "data" / "tiny-imagenet-200" / "train", 200, word="n{:08}/images")
+    monkeypatch.setenv("QUEEN_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("QUEEN_CACHE", str(tmp_path / "cache"))
+    path = next(path for path in NOTEBOOKS if path.stem.startswith("09"))
+    run(path, tmp_path, profile="photos", limit=64, out="mine.jsonl")
+    measured = read(tmp_path / "mine.jsonl")
+    assert {line["defense"] for line in measured} == {"none", "queen", "queen-strict"}
+    assert all(line["limit"] == 64 and line["profile"] == "photos" for line in measured)
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)

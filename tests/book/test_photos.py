@@ -23,22 +23,22 @@ def test_every_recorded_line_is_one_of_the_plan(parts, file):
 
 
 def test_the_table_has_the_key_thieves_against_every_defence_that_they_suit(parts):
-    table = {cell.key: cell for name in ("key", "others") for cell in parts[name]}
-    assert len(table) == len(parts["key"]) + len(parts["others"])
+    names = ("first", "key", "more", "others")
+    table = {cell.key: cell for name in names for cell in parts[name]}
+    assert len(table) == sum(len(parts[name]) for name in names)
     pairs = {(cell.attack, cell.defense) for cell in table.values()}
     assert {defense for _, defense in pairs} == {"none", *photos.MAIN, *photos.REST}
     for defense in (*photos.MAIN, *photos.REST):
         usual = {name for name in photos.USUAL if suits(name, "random", defense)}
         assert usual <= {attack for attack, of in pairs if of == defense}, defense
     assert {cell.seed for cell in table.values()} == set(photos.SEEDS)
-    begun = {cell.key for name in ("first", "helpers") for cell in parts[name]}
-    assert begun <= set(table)
+    assert {cell.key for cell in parts["helpers"]} <= set(table)
 
 
 def test_a_queen_that_hides_meets_every_thief_who_looks_and_needs_no_label(parts):
-    met = {(cell.attack, cell.defense) for name in ("key", "looking") for cell in parts[name]}
-    for defense in photos.OURS:
-        assert {(attack, defense) for attack in (*photos.NO_ZERO, *photos.LOOKING)} <= met
+    met = {(cell.attack, cell.defense) for some in parts.values() for cell in some}
+    every = {*photos.THIEVES, *photos.LOOKING} - {"zero"}
+    assert {(attack, defense) for attack in every for defense in photos.OURS} <= met
 
 
 def test_in_one_file_all_lines_have_one_recipe_and_one_budget(parts):
@@ -52,7 +52,7 @@ def test_in_one_file_all_lines_have_one_recipe_and_one_budget(parts):
 def test_a_copy_has_another_network_and_the_victim_keeps_his(parts):
     for cell in parts["copies"]:
         assert cell.settings.sizes.recipe.model == "resnet8"
-        assert cell.settings.victim == parts["key"][0].settings.victim
+        assert cell.settings.victim == parts["first"][0].settings.victim
 
 
 def test_the_workers_begin_with_different_seeds(parts):

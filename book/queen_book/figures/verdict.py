@@ -122,6 +122,7 @@ def plot_plane(
     questions: Sequence[str] = ("100", "1000"),
     height: int = 780,
     title: str = "Turned up, it is honest clients who lose",
+    low: float = LOW,
 ) -> Figure:
     """What honest clients keep against what the best thief gets: a defence is a curve.
 
@@ -130,7 +131,8 @@ def plot_plane(
     answered as one: along the diagonal his copy loses what the honest client loses.
 
     Arguments: `curves`, for each name the verdicts of its settings, in order; `questions`, a panel
-    for each; `height` in pixels; `title`, what the plane shows.
+    for each; `height` in pixels; `title`, what the plane shows; `low`, points of the best thief at
+    the foot of it.
 
     >>> fig = plot_plane({"QUEEN": verdicts(lines)}, questions=["100"])
     """
@@ -156,10 +158,10 @@ def plot_plane(
             )  # fmt: skip
         fig.add_hline(y=0, line={"color": "#444", "dash": "dot"}, row=row, col=1)
         fig.add_scatter(
-            x=[LOW, 0], y=[LOW, 0], mode="lines", name="as much from both", hoverinfo="skip",
+            x=[low, 0], y=[low, 0], mode="lines", name="as much from both", hoverinfo="skip",
             line={"color": plots.ROLES["neutral"], "dash": "dash"}, showlegend=row == 1,
             legendgroup="bound", row=row, col=1,
         )  # fmt: skip
-        fig.update_yaxes(title_text="best thief, points", range=[LOW, 3], row=row, col=1)
+        fig.update_yaxes(title_text="best thief, points", range=[low, 3], row=row, col=1)
     fig.update_xaxes(title_text="honest clients, points", row=len(questions), col=1)
     return fig.update_layout(legend=plots.legend_above(1.06), margin_t=190, title_y=0.985)
