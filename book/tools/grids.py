@@ -114,6 +114,12 @@ def plan() -> dict[str, list[Cell]]:
             *cells(["naive"], ["top1"], MORE, pool="digits"),
             *cells(["naive", "zero", "early"], ["queen-strict"], MORE, pool="digits"),
         ],
+        # So many accounts that none of them is accused: a gate needs some twenty queries.
+        "hiding, names": [
+            *cells(["names-80"], OURS, [*SEEDS, *MORE], pool="digits"),
+            *cells(["names-80"], ["queen-abstain"], SEEDS, pool="digits"),
+            *cells(["names-80"], OURS, SEEDS),
+        ],
         "hiding, parts": [
             *cells(AGAINST_LIES, ["queen-swapped", "queen-strict-abstain"], SEEDS),
             *by_side("queen-hidden", "mnist"),

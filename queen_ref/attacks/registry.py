@@ -70,6 +70,7 @@ RECOVERIES: Registry[Any] = Registry(
         "names-2": ManyNames(2),
         "names-4": ManyNames(4),
         "names-16": ManyNames(16),
+        "names-80": ManyNames(80),
     },
 )
 # What is learned beside the answers, from images nobody asked about: by a second loss, or in a
@@ -179,6 +180,7 @@ ATTACKS: Registry[Attack] = Registry(
         "names-2": Attack("names-2"),
         "names-4": Attack("names-4"),
         "names-16": Attack("names-16"),
+        "names-80": Attack("names-80"),
         "rim": Attack(policy="rim"),
         "used-discs": Attack(policy="used-discs"),
         "few-queries": Attack(training="few-queries", policy="few-queries"),

@@ -53,6 +53,7 @@ THIEVES = {
     "names-2": "has 2 accounts",
     "names-4": "has 4 accounts",
     "names-16": "has 16 accounts",
+    "names-80": "has 80 accounts",
     "rim": "asks what he is unsure of",
     "used-discs": "asks the same images again",
     "few-queries": "asks 64 images and stops",
