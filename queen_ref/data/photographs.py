@@ -34,7 +34,7 @@ def photographs(
 
     >>> photographs(root="data")
     Traceback (most recent call last):
-    ValueError: tiny-imagenet: expected tiny-imagenet-200/ in data, found ...; unpack ...
+    ValueError: tiny-imagenet: expected tiny-imagenet-200/ in data, found ...; download=True ...
     """
     if queries is not None:
         check_number("queries", queries, low=1, integer=True)

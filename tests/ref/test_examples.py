@@ -64,9 +64,12 @@ def world() -> dict:
     recorded = arena.read(ROOT / "book" / "results" / "arena.jsonl")
     usual = [one for one in recorded if one["pool"] == "mnist" and not one.get("setting")]
     rows = arena.summarise([one for one in usual if not one.get("queen")])
-    benchmarks = (ROOT / "book" / "results" / "benchmarks.json").read_text()
+    results = ROOT / "book" / "results"
+    benchmarks = (results / "benchmarks.json").read_text()
+    photographs = (results / "photos-map.json").read_text()
     return {
-        "record": json.loads(benchmarks), "Path": Path, "dataclasses": dataclasses,
+        "record": json.loads(benchmarks), "photographs": json.loads(photographs),
+        "Path": Path, "dataclasses": dataclasses,
         "np": np, "torch": torch, "qr": qr, "plots": plots,
         "data": data, "images": images, "labels": labels,
         "train_images": images, "train_labels": labels,

@@ -28,7 +28,7 @@ def plot_among_classes(record: Mapping[str, Any], height: int = 560) -> Figure:
 
     Arguments: `record`, a seed of `photos-map.json` with points; `height` in pixels.
 
-    >>> fig = plot_among_classes(record["seeds"][0])
+    >>> fig = plot_among_classes(photographs["seeds"][0])
     """
     fig = plots.figure("Foreign photographs lie among the classes", "UMAP 1", "UMAP 2", height)
     for name, points in record["points"].items():
@@ -55,7 +55,7 @@ def in_the_map(
 
     What `queen_book.figures.sensitivity.plot_pools_in_map` draws.
 
-    >>> pools, clusters = in_the_map(record["seeds"][0])
+    >>> pools, clusters = in_the_map(photographs["seeds"][0])
     """
     pools = {
         name: (torch.tensor(points["map"]), torch.tensor(points["label"]))
