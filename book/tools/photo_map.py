@@ -18,8 +18,10 @@ from queen_ref.arena import Cache, Cell
 from queen_ref.arena.parts import SharedParts
 from queen_ref.arena.provenance import machine, revision, versions
 from queen_ref.cache import write_whole
+from queen_ref.defenses import make
 from queen_ref.metrics import accuracy
 from queen_ref.progress import progress
+from queen_ref.queen import Queen
 
 SEEDS = [0, 1, 2]
 OUT = RESULTS / "photos-map.json"
@@ -32,7 +34,7 @@ def measured(seed: int, shown: dict[str, int] | None = None, **cell: Any) -> dic
     Arguments: `cell`, more of what makes a `Cell`: a `limit`, for a trial.
 
     >>> sorted(measured(seed=0, limit=64))                  # doctest: +SKIP
-    ['inside', 'seed', 'source', 'sure', 'victim_accuracy']
+    ['inside', 'seed', 'source', 'sure', 'victim_accuracy', 'zeros']
     """
     parts = SharedParts(Cell("photos", "tiny-imagenet", "naive", "random", "queen", seed, **cell),
                         Cache())  # fmt: skip
@@ -51,6 +53,7 @@ def measured(seed: int, shown: dict[str, int] | None = None, **cell: Any) -> dic
         "sure": {
             name: float(query.logits.softmax(1).amax(1).median()) for name, query in queries.items()
         },
+        "zeros": zeros(make("queen-strict", parts.victim, queen=queen), data.pool("tiny-imagenet")),
     }
     if shown is None:
         return found
@@ -72,6 +75,21 @@ def measured(seed: int, shown: dict[str, int] | None = None, **cell: Any) -> dic
     found["radii"] = rounded(queen.clusters.radii)
     found["centroids"] = rounded(torch.from_numpy(marks))
     return found
+
+
+def zeros(strict: Queen, images: torch.Tensor) -> dict[str, float]:
+    """How far an exact zero gives away the reversed answers to these images, and their labels."""
+    query = strict.look(images)
+    reverse = strict.new_ledger().observe(query.points, query.labels).reverse
+    answers = torch.cat([strict(part, client="thief") for part in images.split(500)])
+    one = (answers == 0).sum(1) == 1
+    named = answers.argmin(1) == query.labels
+    return {
+        "reversed": float(reverse.double().mean()),
+        "with one zero, of the reversed": float(one[reverse].double().mean()),
+        "with one zero, of the others": float(one[~reverse].double().mean()),
+        "zero at the label, of the reversed with one": float(named[reverse & one].double().mean()),
+    }
 
 
 def rounded(numbers: torch.Tensor) -> list:
