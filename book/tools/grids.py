@@ -117,7 +117,7 @@ def plan() -> dict[str, list[Cell]]:
         # So many accounts that none of them is accused: a gate needs some twenty queries.
         "hiding, names": [
             *cells(["names-80"], OURS, [*SEEDS, *MORE], pool="digits"),
-            *cells(["names-80"], ["queen-abstain"], SEEDS, pool="digits"),
+            *cells(["names-80"], ["queen-abstain", "prada", "d-add"], SEEDS, pool="digits"),
             *cells(["names-80"], OURS, SEEDS),
         ],
         "hiding, parts": [

@@ -15,7 +15,7 @@ from queen_ref.training import SUBSTITUTE
 RESULTS = Path(__file__).resolve().parents[3] / "book" / "results"
 
 
-@pytest.mark.parametrize("name", ["arena.jsonl", "cifar10-limit128.jsonl"])
+@pytest.mark.parametrize("name", ["arena.jsonl", "mending.jsonl", "photos.jsonl"])
 def test_what_was_recorded_keeps_its_key_and_its_settings(name):
     for text in (RESULTS / name).read_text().splitlines():
         line = json.loads(text)
