@@ -101,7 +101,7 @@ def test_a_chapter_was_measured_in_the_profiles_without_a_gpu(path):
 def test_the_head_of_a_chapter_has_its_own_name(path):
     """Times and claims are looked up by it, and a head is copied from another chapter."""
     text = path.read_text()
-    assert re.findall(r'running_line\(profile, seed, chapter="(\w+)"\)', text) == [path.stem]
+    assert re.findall(r'running_line\(profile, seed, chapter="(\w+)"', text) == [path.stem]
     assert re.findall(r'claims\.Claims\("(\w+)", profile\)', text) in ([path.stem], [])
 
 
