@@ -26,7 +26,8 @@ def random_parts(classes, seed=0):
     for model in models:
         model.head.weight.data *= 20
         model.eval().requires_grad_(False)
-    images = torch.rand(2 * classes, 1, 8, 8, generator=torch.Generator().manual_seed(seed))
+    count = max(40, 2 * classes)  # enough of a class that some images lie inside
+    images = torch.rand(count, 1, 8, 8, generator=torch.Generator().manual_seed(seed))
     config = qr.QueenConfig(threshold=0.01, shadows=2, shadows_per_query=1, map_epochs=1)
     labels = torch.arange(len(images)) % classes
     held_out = torch.rand(100, 1, 8, 8, generator=torch.Generator().manual_seed(seed + 1))
