@@ -57,7 +57,7 @@ AGAINST_LIES = ["naive", "top1", "drop", "early", "vote", "rename", "unswap", "n
 ALONE = ["zero", "ask-twice", "names-2", "names-4", "s4l", "smoothing", "rim", "used-discs",
          "few-queries", "entropy", *KNOWING]  # fmt: skip
 WHOM = ["queen-abstain", "queen-gated-cosine", "queen-gated-inside", "queen-joined"]
-SIDES = (0.1, 100.0)  # of a region: nearly a lie for each query, one for each class
+SIDES = (0.1, 100.0)  # of a region: nearly a lie for each query, four for each class
 SEEDS = [0, 1, 2]
 MORE = list(range(3, 10))  # where a sentence rests on it
 
